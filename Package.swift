@@ -1,0 +1,142 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import PackageDescription
+
+/// `LEGATION_ONLY=relay` keeps the data plane alone, `LEGATION_ONLY=core` the control plane without gRPC: they build in
+/// seconds, which is what makes working on them, and the sanitizers, bearable. Nothing set builds everything.
+let only = Context.environment["LEGATION_ONLY"] ?? ""
+precondition(["", "relay", "core"].contains(only), "LEGATION_ONLY is \(only); allowed: relay, core or nothing")
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+/// For the library products, whose public types must say whether they are Sendable.
+let librarySettings = settings + [.unsafeFlags(["-require-explicit-sendable"])]
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let relay: [Target] = [
+    .target(name: "ServiceModel", swiftSettings: settings),
+    .target(name: "CLinux"),
+    .target(name: "Relay", dependencies: ["ServiceModel", "CLinux"], swiftSettings: settings),
+    .testTarget(name: "ServiceModelTests", dependencies: ["ServiceModel"], swiftSettings: settings),
+    .testTarget(name: "RelayTests", dependencies: ["Relay", "ServiceModel", "CLinux"], swiftSettings: settings),
+]
+
+let core: [Target] = [
+    .target(name: "Registry", dependencies: ["ServiceModel"], swiftSettings: settings),
+    .target(name: "Registration", dependencies: ["Registry", "ServiceModel", log], swiftSettings: settings),
+    .target(name: "Discovery", dependencies: ["Registry", "ServiceModel", log], swiftSettings: settings),
+    .target(
+        name: "TestSupport",
+        dependencies: [
+            "Registry", "ServiceModel", "CLinux",
+            .product(name: "Subprocess", package: "swift-subprocess"),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(name: "RegistryTests", dependencies: ["Registry", "ServiceModel", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+        name: "RegistrationTests", dependencies: ["Registration", "Registry", "ServiceModel", "TestSupport", log],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "DiscoveryTests", dependencies: ["Discovery", "Registry", "ServiceModel", "TestSupport", log],
+        swiftSettings: settings
+    ),
+]
+let coreDependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+]
+
+let etcdTransport: [Target.Dependency] = [
+    .product(name: "GRPCCore", package: "grpc-swift-2"),
+    .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+    .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+    .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+let whole: [Target] = [
+    .target(
+        name: "EtcdProtos",
+        dependencies: [
+            .product(name: "GRPCCore", package: "grpc-swift-2"),
+            .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+            .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        ],
+        swiftSettings: [.swiftLanguageMode(.v6)]
+    ),
+    .target(name: "Etcd", dependencies: ["EtcdProtos", log] + etcdTransport, swiftSettings: settings),
+    .target(
+        name: "RegistryEtcd", dependencies: ["Etcd", "Registry", "ServiceModel", log], swiftSettings: settings
+    ),
+    .target(
+        name: "Daemon",
+        dependencies: [
+            "ServiceModel", "Registry", "RegistryEtcd", "Etcd", "Registration", "Discovery", "Relay", "CLinux", log,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ],
+        swiftSettings: settings
+    ),
+    .executableTarget(
+        name: "legation",
+        dependencies: ["Daemon", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "EtcdTests",
+        dependencies: [
+            "Etcd", "EtcdProtos", "TestSupport", log,
+            .product(name: "NIOEmbedded", package: "swift-nio"),
+        ] + etcdTransport,
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "DaemonTests",
+        dependencies: ["Daemon", "Discovery", "Registry", "ServiceModel", "Relay", "TestSupport", log],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "IntegrationTests",
+        dependencies: ["TestSupport", "Registry", "RegistryEtcd", "Etcd", "ServiceModel", log],
+        swiftSettings: settings
+    ),
+]
+let wholeDependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+    .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+    .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+    // Without traits: the defaults pull the whole of Foundation, and with it 20 MB of ICU data, into the binary.
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+]
+
+let package = Package(
+    name: "legation",
+    products: only.isEmpty
+        ? [
+            .executable(name: "legation", targets: ["legation"]),
+            .library(name: "Etcd", targets: ["Etcd"]),
+            .library(name: "EtcdProtos", targets: ["EtcdProtos"]),
+        ] : [],
+    dependencies: only == "relay" ? [] : coreDependencies + (only == "core" ? [] : wholeDependencies),
+    targets: only == "relay" ? relay : relay + core + (only == "core" ? [] : whole)
+)
