@@ -43,7 +43,9 @@ let core: [Target] = [
         ],
         swiftSettings: settings
     ),
-    .testTarget(name: "RegistryTests", dependencies: ["Registry", "ServiceModel", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+        name: "RegistryTests", dependencies: ["Registry", "ServiceModel", "TestSupport"], swiftSettings: settings
+    ),
     .testTarget(
         name: "RegistrationTests", dependencies: ["Registration", "Registry", "ServiceModel", "TestSupport", log],
         swiftSettings: settings

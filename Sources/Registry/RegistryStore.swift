@@ -172,7 +172,8 @@ package struct RegistryWrite: Hashable, Sendable {
         Self(key: key, condition: .absent, operation: .put(value, lease: lease))
     }
     package static func replace(_ entry: RegistryEntry, with value: [UInt8], lease: RegistryLease?) -> Self {
-        Self(key: entry.key, condition: .unchanged(modRevision: entry.modRevision), operation: .put(value, lease: lease))
+        let condition = Guard.unchanged(modRevision: entry.modRevision)
+        return Self(key: entry.key, condition: condition, operation: .put(value, lease: lease))
     }
     package static func delete(_ key: String, modRevision: Int64) -> Self {
         Self(key: key, condition: .unchanged(modRevision: modRevision), operation: .delete)
