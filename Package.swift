@@ -17,8 +17,6 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
 ]
-/// For the library products, whose public types must say whether they are Sendable.
-let librarySettings = settings + [.unsafeFlags(["-require-explicit-sendable"])]
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
