@@ -78,7 +78,9 @@ let whole: [Target] = [
         ],
         swiftSettings: [.swiftLanguageMode(.v6)]
     ),
-    .target(name: "Etcd", dependencies: ["EtcdProtos", log] + etcdTransport, swiftSettings: settings),
+    .target(
+        name: "Etcd", dependencies: ["EtcdProtos", log] + etcdTransport, exclude: ["README.md"], swiftSettings: settings
+    ),
     .target(
         name: "RegistryEtcd", dependencies: ["Etcd", "Registry", "ServiceModel", log], swiftSettings: settings
     ),

@@ -32,8 +32,8 @@ struct HTTP2PingFilter {
     private var partial = ByteBuffer()
 
     /// Eats all of `input`. Outputs come in the order of the stream.
-    mutating func consume(_ input: ByteBuffer) -> [Output] {
-        var input = input
+    mutating func consume(_ whole: ByteBuffer) -> [Output] {
+        var input = whole
         var outputs: [Output] = []
         // What may be passed on as one slice: from here to the reader index.
         var passFrom = input.readerIndex
@@ -46,7 +46,7 @@ struct HTTP2PingFilter {
             case .header:
                 if partial.readableBytes == 0, let header = input.peekHeader() {
                     if header.isPingRequest {
-                        Self.pass(input, from: passFrom, to: input.readerIndex, into: &outputs)
+                        Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
                         input.moveReaderIndex(forwardBy: Self.headerBytes)
                         passFrom = input.readerIndex
                         state = .ping
@@ -55,7 +55,7 @@ struct HTTP2PingFilter {
                         state = header.length == 0 ? .header : .payload(remaining: header.length)
                     }
                 } else {
-                    Self.pass(input, from: passFrom, to: input.readerIndex, into: &outputs)
+                    Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
                     gather(Self.headerBytes, from: &input)
                     passFrom = input.readerIndex
                     if let header = partial.peekHeader() { finishHeader(header, into: &outputs) }
@@ -70,7 +70,7 @@ struct HTTP2PingFilter {
                 }
             }
         }
-        Self.pass(input, from: passFrom, to: input.readerIndex, into: &outputs)
+        Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
         return outputs
     }
 

@@ -53,7 +53,7 @@ import Testing
         var configuration = EtcdConfiguration(endpoints: [endpoint])
         configuration.requestTimeout = .milliseconds(500)
         let client = try EtcdClient(configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await client.run() }
             let failure = await #expect(throws: EtcdError.self) { try await client.get("/a") }
             #expect(failure?.code == .unavailable)
