@@ -73,15 +73,19 @@ public final class EtcdClient: Sendable {
             slot.clear(after: failure)
             if Task.isCancelled { break }
             if let failure, failure.code == .configuration { throw failure }
-            tell(knowledgeState.withLock { $0.failed(now: .now) }, failure: failure, endpoint: endpoints[index])
-            failuresInARow = wasReady.withLock { $0 } ? 1 : failuresInARow + 1
-            index = (index + 1) % endpoints.count
-            // The other members first, without waiting; then patience.
-            let roundsDone = failuresInARow / endpoints.count
-            if roundsDone > 0 {
-                let random = Double.random(in: 0..<1)
-                try? await Task.sleep(for: configuration.backoff.delay(afterAttempt: roundsDone, random: random))
+            if wasReady.withLock({ $0 }) {
+                knowledgeState.withLock { $0.disconnected(now: .now) }
+                failuresInARow = 0
+            } else {
+                tell(knowledgeState.withLock { $0.failed(now: .now) }, failure: failure, endpoint: endpoints[index])
+                failuresInARow += 1
             }
+            index = (index + 1) % endpoints.count
+            // The other members first, without patience; a round without success earns a longer wait. The shortest one
+            // is always kept, so that a member which accepts and closes cannot make us spin.
+            let roundsDone = failuresInARow / endpoints.count
+            let random = Double.random(in: 0..<1)
+            try? await Task.sleep(for: configuration.backoff.delay(afterAttempt: roundsDone, random: random))
         }
     }
 

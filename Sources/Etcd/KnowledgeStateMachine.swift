@@ -53,9 +53,14 @@ struct KnowledgeStateMachine {
         knowledge.revision = max(knowledge.revision, revision)
     }
 
-    /// The connection went, or an attempt to make one failed.
-    mutating func failed(now: ContinuousClock.Instant) -> Action {
+    /// The connection went. Nobody is told yet: most often the next one is there at once.
+    mutating func disconnected(now: ContinuousClock.Instant) {
         knowledge.staleSince = knowledge.staleSince ?? knowledge.lastContact ?? now
+    }
+
+    /// An attempt to connect failed.
+    mutating func failed(now: ContinuousClock.Instant) -> Action {
+        disconnected(now: now)
         guard !isStaleTold else { return .none }
         isStaleTold = true
         return .tellStale

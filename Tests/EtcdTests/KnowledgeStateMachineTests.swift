@@ -22,6 +22,15 @@ import Testing
         #expect(machine.knowledge.reconnects == 1)
     }
 
+    @Test func saysNothingOfABlip() {
+        var machine = KnowledgeStateMachine()
+        _ = machine.connected(clusterID: 1, revision: Revision(5), now: start)
+        machine.disconnected(now: start + .seconds(1))
+        #expect(machine.knowledge.staleSince == start)
+        #expect(machine.connected(clusterID: 1, revision: Revision(5), now: start + .seconds(2)).action == .none)
+        #expect(machine.knowledge.staleSince == nil)
+    }
+
     @Test func anotherClusterBreaksHistory() {
         var machine = KnowledgeStateMachine()
         _ = machine.connected(clusterID: 1, revision: Revision(5), now: start)
