@@ -77,8 +77,10 @@ public final class EtcdClient: Sendable {
                 knowledgeState.withLock { $0.disconnected(now: .now) }
                 failuresInARow = 0
             } else {
-                tell(knowledgeState.withLock { $0.failed(now: .now) }, failure: failure, endpoint: endpoints[index])
                 failuresInARow += 1
+                let isRoundOver = failuresInARow >= endpoints.count
+                let action = knowledgeState.withLock { $0.failed(isRoundOver: isRoundOver, now: .now) }
+                tell(action, failure: failure, endpoint: endpoints[index])
             }
             index = (index + 1) % endpoints.count
             // The other members first, without patience; a round without success earns a longer wait. The shortest one

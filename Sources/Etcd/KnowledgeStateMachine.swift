@@ -59,9 +59,10 @@ struct KnowledgeStateMachine {
     }
 
     /// An attempt to connect failed.
-    mutating func failed(now: ContinuousClock.Instant) -> Action {
+    /// - Parameter isRoundOver: whether every endpoint has failed since one last answered; until then it is no news.
+    mutating func failed(isRoundOver: Bool = true, now: ContinuousClock.Instant) -> Action {
         disconnected(now: now)
-        guard !isStaleTold else { return .none }
+        guard isRoundOver, !isStaleTold else { return .none }
         isStaleTold = true
         return .tellStale
     }
