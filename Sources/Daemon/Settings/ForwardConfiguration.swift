@@ -6,7 +6,8 @@ package import ServiceModel
 
 /// `legation forward [--listen [ADDRESS:]PORT] TARGET [TARGET...]`.
 package struct ForwardConfiguration: Sendable {
-    package static let targetForm = "HOST:PORT, HOST a name, an IPv4 address or an IPv6 address in brackets, port 1-65535"
+    package static let targetForm =
+        "HOST:PORT, HOST a name, an IPv4 address or an IPv6 address in brackets, port 1-65535"
 
     package let logLevel: Logger.Level
     package let listen: ListenAddress

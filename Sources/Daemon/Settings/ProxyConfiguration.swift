@@ -13,7 +13,8 @@ package struct ProxyConfiguration: Sendable {
         package let listen: ListenAddress
     }
 
-    package static let linkForm = "SERVICE PORT, or SERVICE:PORT each; port 0-65535 (0: any free one), SERVICE "
+    package static let linkForm =
+        "SERVICE PORT, or SERVICE:PORT each; port 0-65535 (0: any free one), SERVICE "
         + ServiceName.allowedForm
 
     package let etcd: EtcdAccess

@@ -17,10 +17,11 @@ package struct RelaySettings: Hashable, Sendable {
     private static let graceRange: ClosedRange<Duration> = .seconds(0) ... .seconds(86_400)
 
     package init(settings: SettingValues) throws(UsageError) {
-        workers = try settings.value(.workers) { text in
-            text.utf8.allSatisfy { (48...57).contains($0) }
-                ? Int(text).flatMap { Self.workerRange.contains($0) ? $0 : nil } : nil
-        } ?? Self.usableCores
+        workers =
+            try settings.value(.workers) { text in
+                text.utf8.allSatisfy { (48...57).contains($0) }
+                    ? Int(text).flatMap { Self.workerRange.contains($0) ? $0 : nil } : nil
+            } ?? Self.usableCores
         shutdownGrace = try settings.duration(.shutdownGrace, in: Self.graceRange) ?? .seconds(30)
     }
 
