@@ -17,8 +17,6 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
 ]
-/// For the library products, whose public types must say whether they are Sendable.
-let librarySettings = settings + [.unsafeFlags(["-require-explicit-sendable"])]
 
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -80,7 +78,9 @@ let whole: [Target] = [
         ],
         swiftSettings: [.swiftLanguageMode(.v6)]
     ),
-    .target(name: "Etcd", dependencies: ["EtcdProtos", log] + etcdTransport, swiftSettings: settings),
+    .target(
+        name: "Etcd", dependencies: ["EtcdProtos", log] + etcdTransport, exclude: ["README.md"], swiftSettings: settings
+    ),
     .target(
         name: "RegistryEtcd", dependencies: ["Etcd", "Registry", "ServiceModel", log], swiftSettings: settings
     ),

@@ -59,7 +59,8 @@ package enum RegistryRange: Hashable, Sendable {
 
     package func contains(_ key: String) -> Bool {
         switch self {
-        case .key(let own): own == key
+        // Bytes, as stores compare: String's == takes é in one scalar and in two for the same.
+        case .key(let own): own.utf8.elementsEqual(key.utf8)
         case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
         }
     }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import EtcdProtos
+internal import FoundationEssentials
+internal import GRPCCore
+
+extension EtcdClient {
+    /// Everything in `range`, in pages at one pinned revision: that of the first page.
+    ///
+    /// Linearizable: what was written before the call is in it. A page that finds the revision compacted meanwhile
+    /// starts the list again.
+    /// - Parameter keysOnly: leave values empty.
+    public func list(_ range: KeyRange, keysOnly: Bool = false) async throws(EtcdError) -> Listing {
+        while true {
+            do {
+                return try await listOnce(range, keysOnly: keysOnly)
+            } catch where error.code == .compacted {
+                continue
+            }
+        }
+    }
+
+    private func listOnce(_ range: KeyRange, keysOnly: Bool) async throws(EtcdError) -> Listing {
+        var request = Etcdserverpb_RangeRequest()
+        request.key = Data(range.start)
+        request.rangeEnd = Data(range.end)
+        request.limit = configuration.pageSize
+        request.keysOnly = keysOnly
+        var found: [KeyValue] = []
+        while true {
+            let page = try await self.page(request, of: range)
+            found += page.kvs.map { KeyValue($0) }
+            if request.revision == 0 { request.revision = page.header.revision }
+            guard page.more, let last = page.kvs.last else {
+                return Listing(revision: Revision(request.revision), keyValues: found)
+            }
+            // The key right behind the last one in byte order.
+            request.key = last.key + [0]
+        }
+    }
+
+    private func page(
+        _ request: Etcdserverpb_RangeRequest, of range: KeyRange
+    ) async throws(EtcdError) -> Etcdserverpb_RangeResponse {
+        let reply = try await call("list", key: range.description, isRepeatable: true) { connection, options in
+            try await connection.kv.range(request, options: options)
+        }
+        heard(revision: reply.header.revision)
+        return reply
+    }
+
+    /// One key as it stands, nil when it does not.
+    public func get(_ key: String) async throws(EtcdError) -> KeyValue? {
+        try await list(.key(key)).keyValues.first
+    }
+
+    /// Writes one key, whatever stands there. - Returns: the revision of the write.
+    @discardableResult
+    public func put(_ key: String, _ value: [UInt8], lease: LeaseID? = nil) async throws(EtcdError) -> Revision {
+        try await transaction(if: [], then: [.put(key: Array(key.utf8), value: value, lease: lease)]).revision
+    }
+
+    /// Deletes what is in `range`. - Returns: the revision after it.
+    @discardableResult
+    public func delete(_ range: KeyRange) async throws(EtcdError) -> Revision {
+        try await transaction(if: [], then: [.delete(range)]).revision
+    }
+
+    /// Does all of `operations` if all of `comparisons` hold, and nothing otherwise. One change of history.
+    /// - Parameter operations: at most 128 unless the server was told otherwise (`--max-txn-ops`).
+    public func transaction(
+        if comparisons: [Comparison], then operations: [Operation]
+    ) async throws(EtcdError) -> TransactionResult {
+        var request = Etcdserverpb_TxnRequest()
+        request.compare = comparisons.map { Etcdserverpb_Compare($0) }
+        request.success = operations.map { Etcdserverpb_RequestOp($0) }
+        let what = operations.count == 1 ? "write" : "write of \(operations.count) keys"
+        let final = request
+        let reply = try await call(what, key: operations.first?.keyText, isRepeatable: false) { connection, options in
+            try await connection.kv.txn(final, options: options)
+        }
+        heard(revision: reply.header.revision)
+        return TransactionResult(succeeded: reply.succeeded, revision: Revision(reply.header.revision))
+    }
+
+    /// Forgets history before `revision`. For tools and tests: it is the cluster's operator who compacts.
+    public func compact(before revision: Revision) async throws(EtcdError) {
+        var request = Etcdserverpb_CompactionRequest()
+        request.revision = revision.rawValue
+        request.physical = true
+        let final = request
+        _ = try await call("compact", isRepeatable: false) { connection, options in
+            try await connection.kv.compact(final, options: options)
+        }
+    }
+}
+
+extension Operation {
+    fileprivate var keyText: String {
+        switch self {
+        case .put(let key, _, _): String(decoding: key, as: UTF8.self)
+        case .delete(let range): range.description
+        }
+    }
+}
+
+extension KeyValue {
+    init(_ message: Mvccpb_KeyValue) {
+        self.init(
+            key: Array(message.key), value: Array(message.value), createRevision: Revision(message.createRevision),
+            modRevision: Revision(message.modRevision), version: message.version,
+            lease: message.lease == 0 ? nil : LeaseID(message.lease))
+    }
+}
+
+extension Etcdserverpb_Compare {
+    fileprivate init(_ comparison: Comparison) {
+        self.init()
+        key = Data(comparison.key)
+        result = .equal
+        switch comparison.target {
+        case .modRevision(let revision):
+            target = .mod
+            modRevision = revision.rawValue
+        case .createRevision(let revision):
+            target = .create
+            createRevision = revision.rawValue
+        case .lease(let id):
+            target = .lease
+            lease = id?.rawValue ?? 0
+        }
+    }
+}
+
+extension Etcdserverpb_RequestOp {
+    fileprivate init(_ operation: Operation) {
+        self.init()
+        switch operation {
+        case .put(let key, let value, let lease):
+            requestPut.key = Data(key)
+            requestPut.value = Data(value)
+            requestPut.lease = lease?.rawValue ?? 0
+        case .delete(let range):
+            requestDeleteRange.key = Data(range.start)
+            requestDeleteRange.rangeEnd = Data(range.end)
+        }
+    }
+}

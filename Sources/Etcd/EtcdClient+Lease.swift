@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import EtcdProtos
+internal import GRPCCore
+
+/// Time left on a lease and time granted, whole seconds as etcd counts.
+public struct LeaseTimes: Hashable, Sendable {
+    public let remaining: Duration
+    public let granted: Duration
+}
+
+extension EtcdClient {
+    /// Takes a lease. - Parameter timeToLive: rounded up to seconds; etcd grants at least its election time (2 s).
+    /// - Returns: the lease and what was granted.
+    public func grantLease(timeToLive: Duration) async throws(EtcdError) -> (LeaseID, granted: Duration) {
+        var request = Etcdserverpb_LeaseGrantRequest()
+        request.ttl = timeToLive.wholeSecondsRoundedUp
+        let final = request
+        let reply = try await call("lease grant", isRepeatable: false) { connection, options in
+            try await connection.lease.leaseGrant(final, options: options)
+        }
+        guard reply.id != 0, reply.ttl > 0 else {
+            throw EtcdError(.other, "lease grant: the server answered \(reply.error) (TTL \(reply.ttl))")
+        }
+        heard(revision: reply.header.revision)
+        return (LeaseID(reply.id), .seconds(reply.ttl))
+    }
+
+    /// Gives a lease back; every key on it is deleted in one revision. A lease that is gone is no error.
+    public func revokeLease(_ lease: LeaseID, within limit: Duration? = nil) async throws(EtcdError) {
+        var request = Etcdserverpb_LeaseRevokeRequest()
+        request.id = lease.rawValue
+        let final = request
+        do {
+            _ = try await call("lease revoke", isRepeatable: true, within: limit) { connection, options in
+                try await connection.lease.leaseRevoke(final, options: options)
+            }
+        } catch where error.code == .leaseNotFound {
+            return
+        }
+    }
+
+    /// Time left on a lease, nil when etcd no longer knows it (its TTL is then -1, no error).
+    public func timeToLive(of lease: LeaseID) async throws(EtcdError) -> LeaseTimes? {
+        var request = Etcdserverpb_LeaseTimeToLiveRequest()
+        request.id = lease.rawValue
+        let final = request
+        let reply: Etcdserverpb_LeaseTimeToLiveResponse
+        do {
+            reply = try await call("lease time to live", isRepeatable: true) { connection, options in
+                try await connection.lease.leaseTimeToLive(final, options: options)
+            }
+        } catch where error.code == .leaseNotFound {
+            return nil
+        }
+        guard reply.ttl >= 0, reply.grantedTtl > 0 else { return nil }
+        return LeaseTimes(remaining: .seconds(reply.ttl), granted: .seconds(reply.grantedTtl))
+    }
+
+    /// Revoking at the end is bounded: a lease that cannot be revoked ends by itself.
+    private static let revokeLimit = Duration.seconds(1)
+
+    /// Holds a lease for as long as `body` runs: granted as soon as etcd can be reached, kept alive, granted anew when
+    /// etcd has lost it. When `body` ends the lease is revoked (bounded by 1 s) and every key on it goes, unless the
+    /// task was cancelled: then the lease ends by itself, a time to live later.
+    public func withLease<Result: Sendable>(
+        timeToLive: Duration, _ body: (LeaseKeeper) async throws -> Result
+    ) async throws -> Result {
+        let keeper = LeaseKeeper(client: self, timeToLive: timeToLive)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await keeper.run() }
+            let result: Swift.Result<Result, any Error>
+            do { result = .success(try await body(keeper)) } catch { result = .failure(error) }
+            group.cancelAll()
+            try await group.waitForAll()
+            if let lease = keeper.lease { try? await revokeLease(lease, within: Self.revokeLimit) }
+            return try result.get()
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var wholeSecondsRoundedUp: Int64 { components.seconds + (components.attoseconds > 0 ? 1 : 0) }
+}

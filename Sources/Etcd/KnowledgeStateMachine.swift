@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+/// How fresh what a client knows of its cluster is.
+public struct Knowledge: Hashable, Sendable {
+    /// Since when no member could be reached; nil while one can.
+    public var staleSince: ContinuousClock.Instant?
+    /// Last answer or watch response.
+    public var lastContact: ContinuousClock.Instant?
+    /// Newest revision seen, 0 before the first answer.
+    public var revision = Revision(0)
+    /// Connections made after the first.
+    public var reconnects = 0
+
+    public init() {}
+}
+
+/// Folds connections made and lost into `Knowledge`, and says when an operator should hear of it.
+struct KnowledgeStateMachine {
+    enum Action: Equatable {
+        case none
+        case tellStale
+        case tellFresh(after: Duration)
+    }
+
+    private(set) var knowledge = Knowledge()
+    private var hasConnected = false
+    private var isStaleTold = false
+    private(set) var clusterID: UInt64?
+
+    /// A member answered its first question.
+    /// - Returns: what to tell, and whether history broke: another cluster answers here, or one that was restored from
+    ///   an older state. What watches know must then be listed anew.
+    mutating func connected(
+        clusterID: UInt64, revision: Revision, now: ContinuousClock.Instant
+    ) -> (action: Action, isHistoryBroken: Bool) {
+        let isBroken = hasConnected && (clusterID != self.clusterID || revision < knowledge.revision)
+        self.clusterID = clusterID
+        if hasConnected { knowledge.reconnects += 1 }
+        hasConnected = true
+        if isBroken { knowledge.revision = revision }
+        heard(revision: revision, now: now)
+        let since = knowledge.staleSince
+        knowledge.staleSince = nil
+        guard isStaleTold, let since else { return (.none, isBroken) }
+        isStaleTold = false
+        return (.tellFresh(after: since.duration(to: now)), isBroken)
+    }
+
+    /// Something came from the cluster.
+    mutating func heard(revision: Revision, now: ContinuousClock.Instant) {
+        knowledge.lastContact = now
+        knowledge.revision = max(knowledge.revision, revision)
+    }
+
+    /// The connection went. Nobody is told yet: most often the next one is there at once.
+    mutating func disconnected(now: ContinuousClock.Instant) {
+        knowledge.staleSince = knowledge.staleSince ?? knowledge.lastContact ?? now
+    }
+
+    /// An attempt to connect failed.
+    /// - Parameter isRoundOver: whether every endpoint has failed since one last answered; until then it is no news.
+    mutating func failed(isRoundOver: Bool = true, now: ContinuousClock.Instant) -> Action {
+        disconnected(now: now)
+        guard isRoundOver, !isStaleTold else { return .none }
+        isStaleTold = true
+        return .tellStale
+    }
+}

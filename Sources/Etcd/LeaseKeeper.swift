@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import EtcdProtos
+internal import GRPCCore
+internal import Logging
+internal import SwiftProtobuf
+internal import Synchronization
+
+/// What becomes of a held lease.
+public enum LeaseEvent: Hashable, Sendable {
+    /// The first lease, or the one that replaces a lost one.
+    case granted(LeaseID, timeToLive: Duration)
+    /// etcd lost it, or could not be asked until its time was over. Everything on it is gone.
+    case lost(LeaseID)
+}
+
+/// Keeps one lease after another alive; made by `EtcdClient.withLease`, and lives as long as its body.
+///
+/// ## Concurrency
+/// The state machine is under a mutex; one keepalive stream at a time, opened anew 500 ms after it failed.
+public final class LeaseKeeper: Sendable {
+    private let client: EtcdClient
+    private let timeToLive: Duration
+    private let machine = Mutex(LeaseStateMachine())
+    private let continuation: AsyncStream<LeaseEvent>.Continuation
+
+    /// Grants and losses in order; one consumer.
+    public let events: AsyncStream<LeaseEvent>
+
+    init(client: EtcdClient, timeToLive: Duration) {
+        self.client = client
+        self.timeToLive = timeToLive
+        (events, continuation) = AsyncStream.makeStream()
+    }
+
+    /// The lease in force, nil before the first grant and between loss and grant.
+    public var lease: LeaseID? { machine.withLock { $0.held?.lease } }
+
+    func run() async {
+        var attempt = 0
+        while !Task.isCancelled {
+            do {
+                let before = ContinuousClock.now
+                let (lease, granted) = try await client.grantLease(timeToLive: timeToLive)
+                attempt = 0
+                // Counted from before the question: etcd's clock cannot have started earlier.
+                machine.withLock { $0.granted(lease, timeToLive: granted, now: before) }
+                continuation.yield(.granted(lease, timeToLive: granted))
+                await keepUntilLost()
+            } catch {
+                attempt += 1
+                client.logger.debug("lease not granted", metadata: ["error": "\(error)"])
+                let pause = client.configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
+                try? await Task.sleep(for: pause)
+            }
+        }
+        continuation.finish()
+    }
+
+    /// Runs keepalive streams until the lease is lost or the task cancelled.
+    private func keepUntilLost() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.watchDeadline() }
+            group.addTask { await self.keepStreaming() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Returns when the lease in force has outlived its deadline unanswered, or is gone.
+    private func watchDeadline() async {
+        while !Task.isCancelled, let held = machine.withLock({ $0.held }) {
+            if let lost = machine.withLock({ $0.timePassed(now: .now) }) {
+                continuation.yield(.lost(lost))
+                return
+            }
+            try? await Task.sleep(until: held.deadline, clock: .continuous)
+        }
+    }
+
+    private func keepStreaming() async {
+        while !Task.isCancelled, machine.withLock({ $0.held }) != nil {
+            do {
+                let connection = try await client.slot.connection(within: .seconds(1), for: "lease keepalive")
+                try await stream(on: connection)
+            } catch {
+                client.logger.debug("keepalive stream ended", metadata: ["error": "\(error)"])
+            }
+            guard machine.withLock({ $0.held }) != nil else { return }
+            try? await Task.sleep(for: LeaseStateMachine.repeatAfter)
+        }
+    }
+
+    /// One keepalive stream; returns when it ends or the lease is lost.
+    private func stream(on connection: EtcdConnection) async throws {
+        let request = StreamingClientRequest<Etcdserverpb_LeaseKeepAliveRequest>(
+            metadata: EtcdClient.requireLeader
+        ) { writer in
+            try await self.sendKeepAlives(to: writer)
+        }
+        try await connection.lease.leaseKeepAlive(
+            request: request, options: client.callOptions(timeout: nil)
+        ) { response in
+            for try await reply in response.messages {
+                self.client.heard(revision: reply.header.revision)
+                let lost = self.machine.withLock {
+                    $0.answered(LeaseID(reply.id), timeToLive: .seconds(reply.ttl), now: .now)
+                }
+                if let lost {
+                    self.continuation.yield(.lost(lost))
+                    return
+                }
+            }
+        }
+    }
+
+    private func sendKeepAlives(to writer: RPCWriter<Etcdserverpb_LeaseKeepAliveRequest>) async throws {
+        // A new stream asks at once: what the last one asked may never have been answered.
+        if let lease { try await writer.write(.with { $0.id = lease.rawValue }) }
+        while true {
+            switch machine.withLock({ $0.next(now: .now) }) {
+            case .grant: return
+            case .keepAlive(let lease): try await writer.write(.with { $0.id = lease.rawValue })
+            case .wait(let instant): try await Task.sleep(until: instant, clock: .continuous)
+            }
+        }
+    }
+}
+
+extension EtcdClient {
+    /// Asks the member to refuse or end the stream when it has no leader, instead of being silent
+    /// (clientv3.WithRequireLeader).
+    static var requireLeader: Metadata { ["hasleader": "true"] }
+}

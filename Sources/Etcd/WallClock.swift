@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import FoundationEssentials
+
+/// Wall-clock time for log lines; nothing is ever decided by it.
+enum WallClock {
+    /// RFC 3339 in UTC, of `age` ago.
+    static func timestamp(ago age: Duration) -> String {
+        let seconds = Double(age.components.seconds) + Double(age.components.attoseconds) / 1e18
+        return Date(timeIntervalSinceNow: -seconds).formatted(.iso8601)
+    }
+}

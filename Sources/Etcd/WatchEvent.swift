@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+/// One change of one key.
+public enum WatchChange: Hashable, Sendable {
+    case put(KeyValue)
+    /// A delete carries neither the value nor the lease that were there.
+    case delete(key: [UInt8], Revision)
+
+    public var modRevision: Revision {
+        switch self {
+        case .put(let keyValue): keyValue.modRevision
+        case .delete(_, let revision): revision
+        }
+    }
+}
+
+/// One step of a watch.
+public enum WatchEvent: Hashable, Sendable {
+    /// The history between what was delivered and now is gone: this is all that there is.
+    case reset(Listing)
+    /// Everything that one revision changed in the watched range, never more, never less.
+    case changes(Revision, [WatchChange])
+}
+
+/// The events of one watch, in the order of history; one consumer. Ends with the client, throws `EtcdError` when the
+/// server refuses the watch.
+public struct WatchEvents: AsyncSequence, Sendable {
+    public typealias Element = WatchEvent
+    let stream: AsyncThrowingStream<WatchEvent, any Error>
+
+    public func makeAsyncIterator() -> AsyncThrowingStream<WatchEvent, any Error>.Iterator {
+        stream.makeAsyncIterator()
+    }
+}
