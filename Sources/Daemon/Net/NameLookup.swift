@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+private import CLinux
+private import Dispatch
+package import ServiceModel
+
+/// Asks the system's resolver, on a thread of its own: `getaddrinfo` blocks for as long as DNS servers are silent, and
+/// the threads that tasks run on must not.
+package struct NameLookup: Sendable {
+    /// What became of one name.
+    package enum Answer: Hashable, Sendable {
+        /// At least one, in the resolver's order (RFC 6724), each once.
+        case addresses([IPAddress])
+        /// In the resolver's words.
+        case failure(String)
+    }
+
+    private let queue: DispatchQueue
+    private let resolve: @Sendable (String) -> Answer
+
+    /// - Parameter resolve: blocks until it has the answer; the system's resolver unless a test says otherwise.
+    package init(resolve: @escaping @Sendable (String) -> Answer = { NameLookup.askSystem($0) }) {
+        queue = DispatchQueue(label: "legation.resolver")
+        self.resolve = resolve
+    }
+
+    /// Looks `names` up one after the other, and yields each answer as it comes. Leaving the sequence early is safe:
+    /// the lookup under way ends by itself, the others are not begun.
+    package func answers(for names: [String]) -> AsyncStream<(name: String, answer: Answer)> {
+        let (stream, continuation) = AsyncStream.makeStream(of: (name: String, answer: Answer).self)
+        queue.async { [resolve] in
+            for name in names {
+                if case .terminated = continuation.yield((name, resolve(name))) { return }
+            }
+            continuation.finish()
+        }
+        return stream
+    }
+
+    package static func askSystem(_ name: String) -> Answer {
+        var addresses: [IPAddress] = []
+        let status = withUnsafeMutablePointer(to: &addresses) { list in
+            clinux_resolve(name, list) { context, _, address in
+                let list = context?.assumingMemoryBound(to: [IPAddress].self)
+                let address = IPAddress(networkOrder: address)
+                if list?.pointee.contains(address) == false { list?.pointee.append(address) }
+            }
+        }
+        guard status == 0 else { return .failure(String(cString: clinux_resolve_error(status))) }
+        return addresses.isEmpty ? .failure("no address") : .addresses(addresses)
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+private import Etcd
+private import Registry
+private import ServiceModel
+
+extension Setting {
+    /// Every flag there is, in the order of the help. Names never meet those that Docker sets for a link called
+    /// `legation` (`LEGATION_PORT*`, `LEGATION_NAME`, `LEGATION_ENV_*`).
+    package static let table: [Setting] = register + listeners + relaying + output + etcd + everywhere
+
+    package static func named(_ name: SettingName) -> Setting {
+        guard let setting = byName[name] else { preconditionFailure("no row for --\(name.rawValue)") }
+        return setting
+    }
+
+    package static func all(of command: CommandName) -> [Setting] { table.filter { $0.commands.contains(command) } }
+
+    private static let byName = Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0) })
+
+    private static let register: [Setting] = [
+        Setting(
+            .address, .value("HOST:PORT"), unit: "address and port", default: "none, required",
+            allowed: "HOST:PORT with an IPv4 address or an IPv6 address in brackets, port 1-65535",
+            "Where the service accepts connections; with 0.0.0.0 or [::] this host's own address is published.",
+            commands: [.register]),
+        Setting(
+            .ttl, .value("DURATION"), unit: "seconds", default: "10s",
+            allowed: "5s to 3600s; \(DurationText.allowedForm)",
+            "How long the registration outlives a registrator that died.", commands: [.register]),
+        Setting(
+            .drainTime, .value("DURATION"), unit: "seconds", default: "1s",
+            allowed: "0s to 3600s; \(DurationText.allowedForm)",
+            "How long the registration says 'draining' before it is deleted at the end.", commands: [.register]),
+        Setting(
+            .node, .value("NAME"), unit: "name", default: "the host name; in a container, the published address",
+            allowed: "[A-Za-z0-9._:-]+, at most 100 bytes", "What this host is called in the registry.",
+            commands: [.register]),
+        Setting(
+            .zone, .value("NAME"), unit: "name", default: "none", allowed: "[A-Za-z0-9._:-]+, at most 100 bytes",
+            "The zone that this host is in, for those who read the registry.", commands: [.register]),
+        Setting(
+            .instance, .value("NAME"), unit: "name", default: "NODE:HOST:PORT", allowed: InstanceName.allowedForm,
+            "The instance's name, the last part of its key.", commands: [.register]),
+        Setting(
+            .advertise, .value("ADDRESS"), unit: "address", default: "the address in --address",
+            allowed: "an IPv4 or IPv6 address that others can reach, without brackets or port",
+            "The address to publish instead of the one that the service listens on.", commands: [.register]),
+        Setting(
+            .advertiseInterface, .value("NAME"), unit: "interface", default: "none",
+            allowed: "the name of a network interface of this host that has an address",
+            "Publish the address of this network interface.", commands: [.register]),
+        Setting(
+            .allowLoopback, .toggle, unit: "true or false", default: "false", allowed: "true or false",
+            "Allow a loopback address to be published, which only this host can reach.", commands: [.register]),
+    ]
+
+    private static let listeners: [Setting] = [
+        Setting(
+            .listen, .value("[ADDRESS:]PORT"), unit: "address and port", default: "10000 on every address",
+            allowed: "PORT, ADDRESS:PORT or [IPV6]:PORT, port 0-65535 (0: any free one)", "Where clients connect.",
+            commands: [.forward]),
+        Setting(
+            .bind, .value("ADDRESS"), unit: "address", default: "every address, IPv4 and IPv6",
+            allowed: "an IPv4 or IPv6 address without port", "The address that every link of this call listens on.",
+            commands: [.proxy]),
+        Setting(
+            .balance, .value("KIND"), unit: "kind", default: "round-robin", allowed: "round-robin",
+            "How new connections are shared out over the instances.", commands: [.proxy]),
+        Setting(
+            .hold, .value("DURATION"), unit: "seconds", default: "60s",
+            allowed: "0s to 3600s, 0 is off; \(DurationText.allowedForm)",
+            "How long instances that vanish together are used on while they still accept connections.",
+            commands: [.proxy]),
+        Setting(
+            .allowTarget, .list("RULE"), unit: "rule", default: "private networks (RFC 1918, ULA, CGNAT)",
+            allowed: TargetPolicy.Rule.allowedForm,
+            "More addresses that may be dialled, or the only ones for one service; may be repeated.",
+            commands: [.proxy]),
+        Setting(
+            .startEmpty, .toggle, unit: "true or false", default: "false", allowed: "true or false",
+            "Listen at once, before etcd has said which instances there are; clients are reset until then.",
+            commands: [.proxy]),
+    ]
+
+    private static let relaying: [Setting] = [
+        Setting(
+            .workers, .value("COUNT"), unit: "threads", default: "the cores that this process may use",
+            allowed: "1 to 256", "Threads that carry traffic.", commands: [.proxy, .forward]),
+        Setting(
+            .shutdownGrace, .value("DURATION"), unit: "seconds", default: "30s",
+            allowed: "0s to 86400s; \(DurationText.allowedForm)",
+            "How long open connections may go on after SIGTERM before they are reset.",
+            commands: [.proxy, .forward]),
+    ]
+
+    private static let output: [Setting] = [
+        Setting(
+            .json, .toggle, unit: "true or false", default: "false", allowed: "true or false",
+            "Print one JSON object instead of text.", commands: [.services, .nodes, .checkEtcd]),
+        Setting(
+            .write, .toggle, unit: "true or false", default: "false", allowed: "true or false",
+            "Also put a probe key under PREFIX-nodes/ and delete it.", commands: [.checkEtcd]),
+    ]
+
+    private static let etcd: [Setting] = [
+        Setting(
+            .etcd, .list("URL[,URL...]"), unit: "URL", default: "http://127.0.0.1:2379",
+            allowed: EtcdEndpoint.allowedForm, "Where etcd is, every member of it that may be asked.",
+            commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_ENDPOINTS"]),
+        Setting(
+            .etcdCA, .value("FILE"), unit: "path", default: "the system's authorities",
+            allowed: "the path of a PEM file that this process can read",
+            "Certificate authorities that etcd's certificate is checked against.",
+            commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_CACERT"]),
+        Setting(
+            .etcdCert, .value("FILE"), unit: "path", default: "none",
+            allowed: "the path of a PEM file that this process can read, together with --etcd-key",
+            "Certificate chain that etcd knows this process by.",
+            commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_CERT"]),
+        Setting(
+            .etcdKey, .value("FILE"), unit: "path", default: "none",
+            allowed: "the path of a PEM file that this process can read, together with --etcd-cert",
+            "Private key of that certificate.", commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_KEY"]),
+        Setting(
+            .prefix, .value("PREFIX"), unit: "key prefix", default: "/services", allowed: KeyLayout.allowedForm,
+            "Where services stand in etcd.", commands: CommandName.withEtcd),
+    ]
+
+    private static let everywhere: [Setting] = [
+        Setting(
+            .logLevel, .value("LEVEL"), unit: "level", default: "info",
+            allowed: "trace, debug, info, notice, warning, error or critical", "Least severe messages that are logged.",
+            commands: Set(CommandName.allCases))
+    ]
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import ArgumentParser
+internal import Daemon
+
+/// Some flags of a command, under the names that they have in the table of settings.
+///
+/// Every flag is declared as text that may stand any number of times: what is allowed is checked in one place for the
+/// command line and the environment alike (`SettingValues`).
+protocol FlagGroup: ParsableArguments {
+    var given: [SettingName: [String]] { get }
+}
+
+extension ArgumentHelp {
+    /// The help of a flag, from its row in the table.
+    init(_ name: SettingName) {
+        let setting = Setting.named(name)
+        let placeholder: String? =
+            switch setting.kind {
+            case .value(let text), .list(let text): text
+            case .toggle: nil
+            }
+        self.init("\(setting.help)", valueName: placeholder)
+    }
+}
+
+extension NameSpecification {
+    init(_ name: SettingName) { self = .customLong(name.rawValue) }
+}
+
+struct RegisterFlags: FlagGroup {
+    @Option(name: .init(.address), help: .init(.address)) var address: [String] = []
+    @Option(name: .init(.ttl), help: .init(.ttl)) var ttl: [String] = []
+    @Option(name: .init(.drainTime), help: .init(.drainTime)) var drainTime: [String] = []
+    @Option(name: .init(.node), help: .init(.node)) var node: [String] = []
+    @Option(name: .init(.zone), help: .init(.zone)) var zone: [String] = []
+    @Option(name: .init(.instance), help: .init(.instance)) var instance: [String] = []
+    @Option(name: .init(.advertise), help: .init(.advertise)) var advertise: [String] = []
+    @Option(name: .init(.advertiseInterface), help: .init(.advertiseInterface)) var interface: [String] = []
+    @Flag(name: .init(.allowLoopback), help: .init(.allowLoopback)) var allowLoopback = false
+
+    var given: [SettingName: [String]] {
+        [
+            .address: address, .ttl: ttl, .drainTime: drainTime, .node: node, .zone: zone, .instance: instance,
+            .advertise: advertise, .advertiseInterface: interface, .allowLoopback: allowLoopback.given,
+        ]
+    }
+}
+
+struct ProxyFlags: FlagGroup {
+    @Option(name: .init(.bind), help: .init(.bind)) var bind: [String] = []
+    @Option(name: .init(.balance), help: .init(.balance)) var balance: [String] = []
+    @Option(name: .init(.hold), help: .init(.hold)) var hold: [String] = []
+    @Option(name: .init(.allowTarget), help: .init(.allowTarget)) var allowTarget: [String] = []
+    @Flag(name: .init(.startEmpty), help: .init(.startEmpty)) var startEmpty = false
+
+    var given: [SettingName: [String]] {
+        [
+            .bind: bind, .balance: balance, .hold: hold, .allowTarget: allowTarget, .startEmpty: startEmpty.given,
+        ]
+    }
+}
+
+struct ForwardFlags: FlagGroup {
+    @Option(name: .init(.listen), help: .init(.listen)) var listen: [String] = []
+
+    var given: [SettingName: [String]] { [.listen: listen] }
+}
+
+struct RelayFlags: FlagGroup {
+    @Option(name: .init(.workers), help: .init(.workers)) var workers: [String] = []
+    @Option(name: .init(.shutdownGrace), help: .init(.shutdownGrace)) var shutdownGrace: [String] = []
+
+    var given: [SettingName: [String]] { [.workers: workers, .shutdownGrace: shutdownGrace] }
+}
+
+struct EtcdFlags: FlagGroup {
+    @Option(name: .init(.etcd), help: .init(.etcd)) var etcd: [String] = []
+    @Option(name: .init(.etcdCA), help: .init(.etcdCA)) var etcdCA: [String] = []
+    @Option(name: .init(.etcdCert), help: .init(.etcdCert)) var etcdCert: [String] = []
+    @Option(name: .init(.etcdKey), help: .init(.etcdKey)) var etcdKey: [String] = []
+    @Option(name: .init(.prefix), help: .init(.prefix)) var prefix: [String] = []
+
+    var given: [SettingName: [String]] {
+        [.etcd: etcd, .etcdCA: etcdCA, .etcdCert: etcdCert, .etcdKey: etcdKey, .prefix: prefix]
+    }
+}
+
+struct OutputFlags: FlagGroup {
+    @Flag(name: .init(.json), help: .init(.json)) var json = false
+
+    var given: [SettingName: [String]] { [.json: json.given] }
+}
+
+struct ProbeFlags: FlagGroup {
+    @Flag(name: .init(.write), help: .init(.write)) var write = false
+
+    var given: [SettingName: [String]] { [.write: write.given] }
+}
+
+struct LogFlags: FlagGroup {
+    @Option(name: .init(.logLevel), help: .init(.logLevel)) var logLevel: [String] = []
+
+    var given: [SettingName: [String]] { [.logLevel: logLevel] }
+}
+
+extension Bool {
+    fileprivate var given: [String] { self ? ["true"] : [] }
+}
