@@ -105,7 +105,7 @@ package func blocking<Result: Sendable>(_ work: @escaping @Sendable () throws ->
 }
 
 /// Starts a thread with a small stack, so that a thousand of them cost nothing.
-func startThread(_ work: @escaping @Sendable () -> Void) {
+package func startThread(_ work: @escaping @Sendable () -> Void) {
     let thread = Thread(block: work)
     thread.stackSize = 256 << 10
     thread.start()
