@@ -16,16 +16,14 @@ struct RelayedBytesTests {
             let down = BytePattern(seed: 2)
             let ends = Recorder<String>()
             let backend = try await stage.backend { connection in
-                Self.sending(down, count, on: connection, ends)
-                ends.record(Self.receiving(up, count, on: connection))
+                Self.exchange(sending: down, receiving: up, count, on: connection, ends)
             }
             let forward = try await stage.forward(["\(backend.endpoint)"])
             try await Self.descriptorsComeBack(forward) {
                 let start = ContinuousClock.now
                 try await blocking {
                     let client = try TCPConnection.connect(to: forward.endpoint, limit: .seconds(120))
-                    Self.sending(up, count, on: client, ends)
-                    ends.record(Self.receiving(down, count, on: client))
+                    Self.exchange(sending: up, receiving: down, count, on: client, ends)
                 }
                 let all = try await ends.first(4, "both directions", within: .seconds(120))
                 #expect(all.sorted() == ["received", "received", "sent", "sent"])
@@ -204,18 +202,21 @@ struct RelayedBytesTests {
 
     // MARK: - Streams
 
-    /// Sends on a thread of its own, half-closes and tells.
-    private static func sending(
-        _ pattern: BytePattern, _ count: Int, on connection: TCPConnection, _ ends: Recorder<String>
+    /// Both directions at once, the half-close of one's own included; tells how each ended.
+    private static func exchange(
+        sending own: BytePattern, receiving other: BytePattern, _ count: Int, on connection: TCPConnection,
+        _ ends: Recorder<String>
     ) {
-        startThread {
+        concurrently {
             do {
-                try pattern.send(count, on: connection)
+                try own.send(count, on: connection)
                 try connection.finishSending()
                 ends.record("sent")
             } catch {
                 ends.record("\(error)")
             }
+        } and: {
+            ends.record(Self.receiving(other, count, on: connection))
         }
     }
 
@@ -230,7 +231,7 @@ struct RelayedBytesTests {
 
     /// Runs `body` and waits until the relay has as many descriptors open as before.
     private static func descriptorsComeBack(_ relay: Proxy, _ body: () async throws -> Void) async throws {
-        let before = try relay.process.descriptorCount
+        let before = try await settledCount(relay)
         try await body()
         var after = -1
         do {
@@ -240,5 +241,17 @@ struct RelayedBytesTests {
             }
         } catch is NeverHappened {}
         #expect(after == before, "descriptors")
+    }
+
+    /// `listening` is logged before the workers have started: waits until the count has stood still for 200 ms.
+    private static func settledCount(_ relay: Proxy) async throws -> Int {
+        var last = -1
+        var since = ContinuousClock.now
+        try await waitFor("the relay to have started") {
+            let count = try relay.process.descriptorCount
+            if count != last { (last, since) = (count, .now) }
+            return ContinuousClock.now - since > .milliseconds(200)
+        }
+        return last
     }
 }
