@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Foundation
 import Glibc
 import Subprocess
 import Synchronization
@@ -116,19 +115,6 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
             case .running, .ended: true
             case .failed(let why): throw Failure.notStarted(why)
             }
-        }
-    }
-
-    /// Processes of its session that still live, itself included, as `pid name`.
-    package func survivors(ofSession session: Int32) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { entry in
-            guard let pid = pid_t(entry), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-                let end = stat.lastIndex(of: ")")
-            else { return nil }
-            // After the name: state, parent, group, session (proc(5)).
-            let fields = stat[stat.index(after: end)...].split(separator: " ")
-            guard fields.count > 3, fields[0] != "Z", pid_t(fields[3]) == session else { return nil }
-            return "\(pid) \(stat[...end])"
         }
     }
 
