@@ -1,1 +1,57 @@
-// placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Registry
+package import ServiceModel
+
+/// One instance that this process publishes.
+package struct Registration: Sendable, Hashable {
+    package let service: ServiceName
+    /// Where others reach it.
+    package let endpoint: Endpoint
+    /// What the operator adds.
+    package let fields: RecordFields
+    /// The last part of its key: `instanceName(node:host:port:)`, or what `--instance` says.
+    package let instance: String
+
+    /// A registration that could not be read back by anybody.
+    package struct Problem: Error, Hashable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// - Throws: when the port is 0, the instance's name is not of its form, or the value would be longer than 4 KiB.
+    package init(
+        service: ServiceName, endpoint: Endpoint, fields: RecordFields = .none, instance: String
+    ) throws(Problem) {
+        guard endpoint.port > 0 else {
+            throw Problem(description: "\(endpoint): port 0 cannot be published; allowed are 1...65535")
+        }
+        guard InstanceName.isAllowed(instance) else {
+            throw Problem(description: "instance \(instance): allowed is \(InstanceName.allowedForm)")
+        }
+        self.service = service
+        self.endpoint = endpoint
+        self.fields = fields
+        self.instance = instance
+        // With the longest that the registrator itself adds: node (100 bytes), state and since.
+        let longest = record(node: String(repeating: "n", count: 100), state: .draining, since: "2026-11-22T11:00:00Z")
+        guard longest.encoded().count <= InstanceRecord.maximumLength else {
+            throw Problem(description: "the KEY=VALUE arguments make the value longer than 4 KiB")
+        }
+    }
+
+    /// `<node>:<host>:<port>`, the name of an instance that was given by its address.
+    package static func instanceName(node: String, host: String, port: UInt16) -> String {
+        InstanceName.join([node, host, String(port)])
+    }
+
+    /// What stands in the registry.
+    package func record(node: String, state: InstanceRecord.State, since: String) -> InstanceRecord {
+        var record = InstanceRecord(endpoint: endpoint)
+        fields.apply(to: &record)
+        record.node = node
+        record.state = state
+        record.since = since
+        return record
+    }
+}

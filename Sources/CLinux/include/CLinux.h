@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 //
-// What `import Glibc` hides because it compiles without _GNU_SOURCE: epoll, eventfd, pipe2, splice, accept4.
+// What `import Glibc` lacks: headers that its module map leaves out, and functions that want _GNU_SOURCE.
+//
+// The header itself must not define _GNU_SOURCE: with it, glibc lays out types such as fd_set in other words than the
+// Glibc module saw, and the compiler refuses to have both. So what needs it is wrapped in CLinux.c.
 
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-
-#include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
 
-// accept4's declaration is guarded in a way that Swift's importer does not follow.
-static inline int clinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
-    return accept4(fd, address, length, flags);
-}
+/// accept4(2).
+int clinux_accept4(int fd, struct sockaddr *_Nullable address, socklen_t *_Nullable length, int flags);
+
+/// Bytes sent and not acknowledged (SIOCOUTQ), or -1 and errno. ioctl is variadic, which Swift does not import.
+int clinux_unacknowledged(int fd);
+
+/// Cores that this process may run on, or -1 and errno.
+int clinux_usable_cores(void);
+
+/// An errno in words and by its name (`EINTR`), on any thread; null for a number that is no errno.
+const char *_Nullable clinux_errno_words(int number);
+const char *_Nullable clinux_errno_name(int number);
+
+/// pthread_setname_np(3) on the calling thread; at most 15 bytes.
+void clinux_name_thread(const char *_Nonnull name);

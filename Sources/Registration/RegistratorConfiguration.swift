@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Registry
+
+/// What a `Registrator` goes by.
+package struct RegistratorConfiguration: Sendable {
+    package var layout: KeyLayout
+    package var identity: NodeIdentity
+    /// Of the lease (`--ttl`): how long after this process's death its keys stand. 10 s is short enough to notice
+    /// a death and long enough to survive an election of etcd.
+    package var timeToLive = Duration.seconds(10)
+    /// From `draining` to the delete (`--drain-time`): proxies have long heard by then.
+    package var drainTime = Duration.seconds(1)
+    /// How often our keys are looked after (reliability.md, lease checklist).
+    package var upkeep = Duration.seconds(30)
+
+    package init(layout: KeyLayout, identity: NodeIdentity) {
+        self.layout = layout
+        self.identity = identity
+    }
+}
+
+/// What has happened to a `Registrator` since it was made.
+package struct RegistratorStatistics: Sendable, Hashable {
+    /// Leases granted after the first.
+    package var leasesLost = 0
+    /// Keys that somebody else had changed or removed and that were put back.
+    package var changesUndone = 0
+    /// Times a key was found in another node's hands.
+    package var foreignOwners = 0
+    /// Times a key was left to a newer process of this node.
+    package var yielded = 0
+    /// Times another machine was found under our node's name.
+    package var rivals = 0
+    /// Requests to the store that failed.
+    package var failures = 0
+}
+
+/// How long to wait before trying again: from half a second, doubled to at most ten, the second half of it by chance.
+struct Backoff {
+    private static let first = Duration.milliseconds(500)
+    private static let longest = Duration.seconds(10)
+
+    private var current = first
+
+    /// - Parameter random: 0..<1.
+    mutating func next(random: Double) -> Duration {
+        defer { current = min(current * 2, Self.longest) }
+        return current / 2 + current / 2 * random
+    }
+
+    mutating func reset() { current = Self.first }
+}

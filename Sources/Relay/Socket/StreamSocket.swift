@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import CLinux
+internal import Glibc
+internal import ServiceModel
+
+/// What the relay does with TCP sockets beside moving bytes. Answers as `Syscall` does: less than zero is `-errno`.
+enum StreamSocket {
+    /// Keepalive after 15 s of silence, every 5 s, dead after 3: product.md, "Defaults". TCP_USER_TIMEOUT is left
+    /// alone on purpose: it kills living peers that do not read.
+    private static let keepaliveIdleSeconds: Int32 = 15
+    private static let keepaliveIntervalSeconds: Int32 = 5
+    private static let keepaliveProbes: Int32 = 3
+
+    /// Keepalive, and small writes sent at once. Set on a listener, all that it accepts inherit it.
+    static func prepare(_ descriptor: Int32) {
+        // A socket of another family refuses these, and works without them.
+        let tcp = Int32(IPPROTO_TCP)
+        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_NODELAY, to: 1)
+        _ = Syscall.setOption(descriptor, level: SOL_SOCKET, name: SO_KEEPALIVE, to: 1)
+        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPIDLE, to: keepaliveIdleSeconds)
+        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPINTVL, to: keepaliveIntervalSeconds)
+        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPCNT, to: keepaliveProbes)
+    }
+
+    /// - Returns: the accepted descriptor, `-EAGAIN` when nobody waits.
+    static func accept(_ listener: Int32, from peer: inout SocketAddress) -> Int {
+        let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        return peer.fill { address, length in
+            Syscall.retrying { Int(clinux_accept4(listener, address, length, flags)) }
+        }
+    }
+
+    /// A new non-blocking socket of `family`.
+    static func make(family: Int32) -> Int {
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        return Syscall.retrying { Int(socket(family, kind, 0)) }
+    }
+
+    /// - Returns: 0 or `-EINPROGRESS` when the connect is on its way.
+    static func connect(_ descriptor: Int32, to address: SocketAddress) -> Int {
+        address.read { pointer, length in Syscall.retrying { Int(Glibc.connect(descriptor, pointer, length)) } }
+    }
+
+    /// Sends FIN after what was written. A socket that is gone already says so by an event of its own.
+    static func endWriting(_ descriptor: Int32) {
+        _ = Syscall.retrying { Int(shutdown(descriptor, Int32(SHUT_WR))) }
+    }
+
+    /// Bytes written that the peer has not acknowledged (SIOCOUTQ); 0 when the socket cannot tell.
+    static func unacknowledgedBytes(_ descriptor: Int32) -> Int {
+        max(0, Syscall.retrying { Int(clinux_unacknowledged(descriptor)) })
+    }
+
+    /// Makes the close of `descriptor` a reset: SO_LINGER with no time.
+    static func resetOnClose(_ descriptor: Int32) {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        _ = Syscall.retrying {
+            Int(setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size)))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Foundation
+package import ServiceModel
+import Synchronization
+
+/// A real etcd of one member on loopback, with data and ports that outlive its restarts.
+package final class EtcdProcess: Sendable {
+    package enum Version: String, Sendable, CaseIterable, CustomStringConvertible {
+        /// The system's package.
+        case v3_4 = "3.4.23"
+        /// Placed in `build/` by `Scripts/install-needs`.
+        case v3_5 = "3.5.1"
+
+        package var description: String { rawValue }
+
+        fileprivate var folder: String { self == .v3_4 ? "/usr/bin" : "\(PackageRoot.path)/build/etcd-3.5.1" }
+
+        func program(_ name: String) throws -> String {
+            let path = "\(folder)/\(name)"
+            guard FileManager.default.isExecutableFile(atPath: path) else {
+                throw MissingPart("no \(path) (etcd \(rawValue)): Scripts/install-needs")
+            }
+            return path
+        }
+    }
+
+    package let version: Version
+    package let endpoint: Endpoint
+    /// Nil: plaintext.
+    package let certificates: Certificates?
+    let stage: Stage
+    private let peerPort: UInt16
+    private let directory: String
+    let network: ProcessUnderTest?
+    private let process = Mutex<ProcessUnderTest?>(nil)
+
+    fileprivate init(
+        version: Version, certificates: Certificates?, clientPort: UInt16, network: ProcessUnderTest?, stage: Stage
+    ) throws {
+        self.version = version
+        self.certificates = certificates
+        self.stage = stage
+        self.network = network
+        endpoint = Endpoint(.loopbackV4, port: clientPort)
+        peerPort = try FreePorts.take()
+        directory = try "\(stage.directory())/etcd-\(clientPort)"
+    }
+
+    /// As `--etcd` takes it.
+    package var url: String { certificates == nil ? "http://\(endpoint)" : "https://\(endpoint)" }
+
+    /// The arguments by which a legation command finds it.
+    package var arguments: [String] {
+        guard let certificates else { return ["--etcd", url] }
+        return [
+            "--etcd", url, "--etcd-ca", certificates.authority, "--etcd-cert", certificates.clientCertificate,
+            "--etcd-key", certificates.clientKey,
+        ]
+    }
+
+    // MARK: - Its life
+
+    /// Starts it, again on the same ports and data, and waits until it serves.
+    package func start() async throws {
+        try await Load.start.admitted {
+            let started = try await stage.start(
+                Command(version.program("etcd"), startArguments, networkOf: network))
+            process.withLock { $0 = started }
+            try await waitFor("etcd \(version.rawValue) at \(endpoint)") {
+                if let status = started.exitStatus { throw MissingPart("etcd: \(status): \(started.lastLines(3))") }
+                return try await isHealthy()
+            }
+        }
+    }
+
+    private var startArguments: [String] {
+        let peer = "http://127.0.0.1:\(peerPort)"
+        var arguments = [
+            "--name", "test", "--data-dir", directory, "--log-level", "warn",
+            "--listen-client-urls", url, "--advertise-client-urls", url,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=\(peer)",
+        ]
+        if let certificates {
+            arguments += [
+                "--cert-file", certificates.serverCertificate, "--key-file", certificates.serverKey,
+                "--trusted-ca-file", certificates.authority, "--client-cert-auth",
+            ]
+        }
+        return arguments
+    }
+
+    private func running() throws -> ProcessUnderTest {
+        guard let process = process.withLock({ $0 }) else { throw MissingPart("etcd was not started") }
+        return process
+    }
+
+    /// SIGTERM and its end.
+    package func stop() async throws {
+        let process = try running()
+        try process.terminate()
+        try await process.end()
+    }
+
+    /// SIGKILL and its end.
+    package func kill() async throws { try await running().killAndWait() }
+
+    /// SIGSTOP: the kernel still accepts connections and acknowledges, nobody answers.
+    package func pause() throws { try running().pause() }
+    package func resume() throws { try running().resume() }
+
+    package func restart() async throws {
+        try await stop()
+        try await start()
+    }
+}
+
+extension Stage {
+    /// A running etcd.
+    /// - Parameters:
+    ///   - clientPort: nil for a free one.
+    ///   - network: a process in whose network it listens; only `ctl` reaches it there.
+    ///   - start: false leaves it to the test to start it.
+    package func etcd(
+        _ version: EtcdProcess.Version = .v3_4, tls: Bool = false, clientPort: UInt16? = nil,
+        network: ProcessUnderTest? = nil, start: Bool = true
+    ) async throws -> EtcdProcess {
+        let certificates = tls ? try await Certificates.make(on: self) : nil
+        let etcd = try EtcdProcess(
+            version: version, certificates: certificates, clientPort: clientPort ?? FreePorts.take(),
+            network: network, stage: self)
+        let said = try await run(Command(version.program("etcd"), ["--version"]))
+        let first = said.output.split(separator: "\n").first ?? ""
+        let own = first.split(separator: " ").last.map(String.init) ?? "?"
+        guard own == version.rawValue else {
+            throw MissingPart("etcd \(version.rawValue) is wanted, the binary says: \(first)")
+        }
+        try RealParts.record("etcd", version: own, test: test)
+        if start { try await etcd.start() }
+        return etcd
+    }
+}
+
+/// An etcd of its own for `body`.
+@discardableResult
+package func withEtcd<Result>(
+    version: EtcdProcess.Version = .v3_4, tls: Bool = false, load: Load = .short, test: String = #function,
+    _ body: (EtcdProcess) async throws -> Result
+) async throws -> Result {
+    try await withStage(load, test: test) { stage in
+        try await body(stage.etcd(version, tls: tls))
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Logging
+import TestSupport
+import Testing
+
+@testable import Etcd
+
+/// The etcd client on real servers: what a fake cannot show.
+@Suite(.tags(.integration)) struct EtcdClientTests {
+    private func withClient<Result: Sendable>(
+        _ etcd: EtcdProcess..., answersPings: Bool = true,
+        _ body: @escaping @Sendable (EtcdClient) async throws -> Result
+    ) async throws -> Result {
+        var configuration = EtcdConfiguration(endpoints: etcd.compactMap { EtcdEndpoint($0.url) })
+        configuration.answersPings = answersPings
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let client = try EtcdClient(configuration: configuration, logger: logger)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await client.run() }
+            defer { group.cancelAll() }
+            return try await body(client)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: EtcdProcess.Version.allCases)
+    func fiveThousandPutsInARowAndTwentyThousandOfSixteenCallersLiveOnOneConnection(
+        version: EtcdProcess.Version
+    ) async throws {
+        try await withEtcd(version: version, load: .heavy) { etcd in
+            try await withClient(etcd) { client in
+                for number in 0..<5000 { try await client.put("/row/\(number % 10)", Array("\(number)".utf8)) }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for caller in 0..<16 {
+                        group.addTask {
+                            for number in 0..<1250 {
+                                try await client.put("/caller/\(caller)", Array("\(number)".utf8))
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                let callers = try await client.list(.prefix("/caller/"))
+                #expect(callers.keyValues.map(\.version) == Array(repeating: 1250, count: 16))
+                // Every put is one revision of a cluster that nobody else writes to.
+                #expect(callers.revision == Revision(25_001))
+                #expect(client.knowledge.reconnects == 0)
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: EtcdProcess.Version.allCases)
+    func withoutThePingAnswererTheConnectionIsCutBeforeAThousandPuts(version: EtcdProcess.Version) async throws {
+        try await withEtcd(version: version) { etcd in
+            try await withClient(etcd, answersPings: false) { client in
+                let failure = await #expect(throws: EtcdError.self) {
+                    for number in 0..<1000 { try await client.put("/row", Array("\(number)".utf8)) }
+                }
+                #expect(failure?.code == .unavailable)
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: EtcdProcess.Version.allCases)
+    func aWatchMissesNothingOverARestart(version: EtcdProcess.Version) async throws {
+        try await withEtcd(version: version) { etcd in
+            try await withClient(etcd) { client in
+                let start = try await client.put("/w/a", [1])
+                try await client.withWatch(.prefix("/w/"), from: start.next) { events in
+                    var iterator = events.makeAsyncIterator()
+                    let first = try await client.put("/w/a", [2])
+                    #expect(try await iterator.next() == .changes(first, [self.put("/w/a", [2], at: first, after: start, 2)]))
+                    try await etcd.restart()
+                    try await etcd.put("/w/b", "x")
+                    let second = Revision(first.rawValue + 1)
+                    #expect(try await iterator.next() == .changes(second, [self.put("/w/b", Array("x".utf8), at: second, after: second, 1)]))
+                }
+            }
+        }
+    }
+
+    private func put(
+        _ key: String, _ value: [UInt8], at revision: Revision, after created: Revision, _ version: Int64
+    ) -> WatchChange {
+        .put(
+            KeyValue(
+                key: Array(key.utf8), value: value, createRevision: created, modRevision: revision, version: version,
+                lease: nil))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aListOfManyPagesIsOneRevision() async throws {
+        try await withEtcd { etcd in
+            try await withClient(etcd) { client in
+                for batch in 0..<20 {
+                    let operations = (0..<128).map { number in
+                        Operation.put(key: Array("/many/\(batch * 128 + number)".utf8), value: [1], lease: nil)
+                    }
+                    _ = try await client.transaction(if: [], then: operations)
+                }
+                // 2,560 keys are three pages; writes go on between them.
+                async let listing = client.list(.prefix("/many/"))
+                for _ in 0..<50 { try await client.put("/many/0", [2]) }
+                let found = try await listing
+                #expect(found.keyValues.count == 2560)
+                #expect(found.keyValues.allSatisfy { $0.modRevision <= found.revision })
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aDeadFirstEndpointIsPassedOver() async throws {
+        try await withStage { stage in
+            let dead = try await stage.etcd(start: false)
+            let alive = try await stage.etcd()
+            // Chosen at random, so that clients spread: each of these clients may begin with either.
+            for _ in 0..<8 {
+                let revision = try await self.withClient(dead, alive) { client in try await client.put("/a", [1]) }
+                #expect(revision > Revision(1))
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aLostLeaseIsReplaced() async throws {
+        try await withEtcd { etcd in
+            try await withClient(etcd) { client in
+                try await client.withLease(timeToLive: .seconds(5)) { keeper in
+                    var events = keeper.events.makeAsyncIterator()
+                    guard case .granted(let first, _) = await events.next() else { throw EtcdError(.other, "no lease") }
+                    try await etcd.ctl("lease", "revoke", "\(first)")
+                    let start = ContinuousClock.now
+                    #expect(await events.next() == .lost(first))
+                    let noticed = ContinuousClock.now
+                    guard case .granted(let second, _) = await events.next() else {
+                        throw EtcdError(.other, "no second lease")
+                    }
+                    report(start.duration(to: noticed), "loss of a lease noticed", promise: .seconds(5) / 3)
+                    report(noticed.duration(to: .now), "lease granted anew", promise: .seconds(1))
+                    #expect(second != first)
+                    #expect(try await client.timeToLive(of: second) != nil)
+                }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aLeaseIsKeptPastItsTimeAndRevokedAtTheEnd() async throws {
+        try await withEtcd(load: .waiting) { etcd in
+            try await withClient(etcd) { client in
+                let lease = try await client.withLease(timeToLive: .seconds(5)) { keeper in
+                    var events = keeper.events.makeAsyncIterator()
+                    guard case .granted(let lease, let granted) = await events.next() else {
+                        throw EtcdError(.other, "no lease")
+                    }
+                    try await client.put("/held", [1], lease: lease)
+                    // Twice its time: alive only if it was kept.
+                    let clock = ContinuousClock()
+                    let end = clock.now + granted * 2
+                    while clock.now < end {
+                        try #require(try await client.get("/held")?.lease == lease)
+                        try await clock.sleep(for: .milliseconds(250))
+                    }
+                    return lease
+                }
+                #expect(try await client.timeToLive(of: lease) == nil)
+                #expect(try await client.get("/held") == nil)
+            }
+        }
+    }
+}

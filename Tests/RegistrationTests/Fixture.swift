@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Logging
+import Registration
+import Registry
+import ServiceModel
+import Synchronization
+import Testing
+
+enum Fixture {
+    static func identity(node: String = "hostA", process: String = "p1", boot: String = "boot1") -> NodeIdentity {
+        NodeIdentity(
+            node: node, address: IPAddress(v4: 0x0a4d_0001), zone: nil, version: "1", boot: boot, process: process)
+    }
+
+    static func registration(instance: String = "i0", service: String = "redis") throws -> Registration {
+        try Registration(
+            service: try #require(ServiceName(service)), endpoint: try #require(Endpoint("10.77.0.1:6379")),
+            instance: instance)
+    }
+}
+
+/// Keeps what is logged.
+final class LogRecorder: Sendable {
+    struct Line: Hashable, Sendable {
+        let level: Logger.Level
+        let message: String
+        let metadata: Logger.Metadata
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.level == right.level && left.message == right.message && left.metadata == right.metadata
+        }
+        func hash(into hasher: inout Hasher) { hasher.combine(message) }
+    }
+
+    private let recorded = Mutex<[Line]>([])
+
+    var lines: [Line] { recorded.withLock { $0 } }
+
+    func count(of message: String) -> Int { lines.count { $0.message == message } }
+
+    var logger: Logger {
+        Logger(label: "test", factory: { _ in Handler(recorder: self) })
+    }
+
+    private struct Handler: LogHandler {
+        let recorder: LogRecorder
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        init(recorder: LogRecorder) { self.recorder = recorder }
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let line = Line(level: event.level, message: "\(event.message)", metadata: event.metadata ?? [:])
+            recorder.recorded.withLock { $0.append(line) }
+        }
+    }
+}
+
+/// A store that can be cut off or filled up: the faults that a `MemoryStore` has not.
+final class FaultyStore: RegistryStore {
+    enum Fault: Sendable {
+        case none
+        /// Refused at once.
+        case error(RegistryError.Code)
+        /// No answer until the caller gives up.
+        case silence
+    }
+
+    let store: MemoryStore
+    private let state = Mutex<(reads: Fault, puts: Fault, deletes: Fault, commits: Int)>((.none, .none, .none, 0))
+
+    init(_ store: MemoryStore) { self.store = store }
+
+    func fail(reads: Fault = .none, puts: Fault = .none, deletes: Fault = .none) {
+        state.withLock { $0 = (reads, puts, deletes, $0.commits) }
+    }
+
+    /// Transactions asked for, also in vain.
+    var commits: Int { state.withLock { $0.commits } }
+
+    private func apply(_ fault: Fault) async throws(RegistryError) {
+        switch fault {
+        case .none: return
+        case .error(let code): throw RegistryError(code, "injected")
+        case .silence:
+            try? await Task.sleep(for: .seconds(3600))
+            throw RegistryError(.cancelled, "injected silence")
+        }
+    }
+
+    func run() async throws { try await store.run() }
+
+    func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
+        try await apply(state.withLock { $0.reads })
+        return try await store.list(range, keysOnly: keysOnly)
+    }
+
+    func withWatch<Result: Sendable>(
+        _ range: RegistryRange, from revision: Int64, _ body: (RegistryEvents) async throws -> Result
+    ) async throws -> Result {
+        try await store.withWatch(range, from: revision, body)
+    }
+
+    func withOwner<Result: Sendable>(
+        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+    ) async throws -> Result {
+        try await store.withOwner(timeToLive: timeToLive, body)
+    }
+
+    func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {
+        let isDelete = writes.allSatisfy { $0.operation == .delete }
+        try await apply(
+            state.withLock { state in
+                state.commits += 1
+                return isDelete ? state.deletes : state.puts
+            })
+        return try await store.commit(writes)
+    }
+
+    func remaining(of lease: RegistryLease) async throws(RegistryError) -> Duration? {
+        try await apply(state.withLock { $0.reads })
+        return try await store.remaining(of: lease)
+    }
+
+    var health: RegistryHealth { store.health }
+}
