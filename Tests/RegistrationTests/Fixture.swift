@@ -74,9 +74,14 @@ final class FaultyStore: RegistryStore {
     }
 
     let store: MemoryStore
+    /// Whether an owner is ever granted a lease.
+    private let grants: Bool
     private let state = Mutex<(reads: Fault, puts: Fault, deletes: Fault, commits: Int)>((.none, .none, .none, 0))
 
-    init(_ store: MemoryStore) { self.store = store }
+    init(_ store: MemoryStore, grants: Bool = true) {
+        self.store = store
+        self.grants = grants
+    }
 
     func fail(reads: Fault = .none, puts: Fault = .none, deletes: Fault = .none) {
         state.withLock { $0 = (reads, puts, deletes, $0.commits) }
@@ -111,7 +116,12 @@ final class FaultyStore: RegistryStore {
     func withOwner<Result: Sendable>(
         timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
-        try await store.withOwner(timeToLive: timeToLive, body)
+        guard grants else {
+            let (lifetimes, events) = AsyncStream.makeStream(of: OwnerEvent.self)
+            defer { events.finish() }
+            return try await body(UngrantedOwner(lifetimes: lifetimes))
+        }
+        return try await store.withOwner(timeToLive: timeToLive, body)
     }
 
     func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {
@@ -130,4 +140,9 @@ final class FaultyStore: RegistryStore {
     }
 
     var health: RegistryHealth { store.health }
+
+    private struct UngrantedOwner: RegistryOwner {
+        var lease: RegistryLease? { nil }
+        let lifetimes: AsyncStream<OwnerEvent>
+    }
 }
