@@ -9,6 +9,10 @@ import PackageDescription
 let only = Context.environment["LEGATION_ONLY"] ?? ""
 precondition(["", "relay", "core"].contains(only), "LEGATION_ONLY is \(only); allowed: relay, core or nothing")
 
+/// What `--version` shows, set by the Makefile from Scripts/version. Not `Context.gitInformation`: the manifest's result is
+/// cached, and that would name the commit of the day it was first read; the environment is part of the cache's key.
+let commit = Context.environment["LEGATION_COMMIT"] ?? "unknown"
+
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -22,7 +26,7 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let relay: [Target] = [
     .target(name: "ServiceModel", swiftSettings: settings),
-    .target(name: "CLinux"),
+    .target(name: "CLinux", cSettings: [.define("LEGATION_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "Relay", dependencies: ["ServiceModel", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ServiceModelTests", dependencies: ["ServiceModel"], swiftSettings: settings),
     .testTarget(name: "RelayTests", dependencies: ["Relay", "ServiceModel", "CLinux"], swiftSettings: settings),

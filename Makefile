@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the Legation authors
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The same flags in every place: another flag would build everything anew.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+# Static against glibc too (--static-swift-stdlib would not be), with symbols: profilers need the names.
+RELEASE_FLAGS := -c release --product legation -Xswiftc -static-executable
+STAGE := Scripts/stage
+
+export LEGATION_BINARY ?= $(CURDIR)/build/legation
+export SWIFT_FLAGS
+
+.PHONY: help needs build release check unit integration test demo soak slow sanitize clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+needs: ## install what tests and demo need: etcd, Redis and small tools
+	@$(STAGE) needs Scripts/install-needs
+
+build: ## build everything for debugging, tests included
+	@$(STAGE) 'build debug' swift build $(SWIFT_FLAGS) --build-tests
+
+release: ## build the static release binary: build/legation
+	@LEGATION_COMMIT="$$(Scripts/version)" $(STAGE) 'build release' swift build $(SWIFT_FLAGS) $(RELEASE_FLAGS)
+	@mkdir -p build
+	@cp --remove-destination .build/release/legation build/legation
+
+check: build release ## check format, import directions, house rules, licences, links
+	@$(STAGE) check Scripts/check
+
+unit: build ## run the unit tests
+	@$(STAGE) unit Scripts/test unit
+
+integration: needs build release ## run the tests that drive the release binary with real etcd and Redis
+	@$(STAGE) integration Scripts/test integration
+
+test: needs build release ## run all tests; ends with the real parts that they used
+	@Scripts/test begin
+	@$(STAGE) unit Scripts/test unit
+	@$(STAGE) integration Scripts/test integration
+	@Scripts/test end
+
+demo: needs release ## show the main job on a real etcd and Redis (BREAK=proxy|register|redis makes it fail)
+	@Scripts/demo
+
+soak: needs release ## two minutes of traffic and random kills (LEGATION_SOAK_SECONDS)
+	@$(STAGE) soak Scripts/soak
+
+slow: needs release sanitize ## what is too slow for every commit: sanitizers, every page of docs, a long soak
+	@for page in docs/*.md; do Scripts/docs-run "$$page"; done
+	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
+
+sanitize: ## run the relay's tests under the thread and the address sanitizer
+	@LEGATION_ONLY=relay $(STAGE) 'thread sanitizer' swift test --scratch-path .build-thread --sanitize=thread
+	@# The test runner itself leaks.
+	@LEGATION_ONLY=relay ASAN_OPTIONS=detect_leaks=0 \
+		$(STAGE) 'address sanitizer' swift test --scratch-path .build-address --sanitize=address
+
+clean: ## remove all that was built
+	rm -rf .build .build-* build
