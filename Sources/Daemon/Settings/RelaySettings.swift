@@ -27,7 +27,7 @@ package struct RelaySettings: Hashable, Sendable {
 }
 
 extension SettingValues {
-    package func logLevel() throws(UsageError) -> Logger.Level {
-        try value(.logLevel) { Logger.Level(rawValue: $0) } ?? .info
+    package func logLevel(default level: Logger.Level = .info) throws(UsageError) -> Logger.Level {
+        try value(.logLevel) { Logger.Level(rawValue: $0) } ?? level
     }
 }
