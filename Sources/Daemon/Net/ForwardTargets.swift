@@ -22,6 +22,8 @@ package struct ForwardTargets: Sendable {
     private var slots = InstanceSlots()
     private var sequence: UInt64 = 0
     private var given: [Endpoint]?
+    /// Targets left out because they are our own listeners.
+    package private(set) var loops: Set<Endpoint> = []
 
     package init(_ targets: [HostPort]) { self.targets = targets }
 
@@ -30,6 +32,9 @@ package struct ForwardTargets: Sendable {
         var seen: Set<String> = []
         return targets.filter { $0.endpoint == nil && seen.insert($0.host).inserted }.map(\.host)
     }
+
+    /// Whether the preferred target needs no lookup.
+    package var isFirstLiteral: Bool { targets.first?.endpoint != nil }
 
     /// Whether a name has never had an answer: then it is asked for more often.
     package var lacksAnswer: Bool { names.contains { answers[$0] == nil } }
@@ -57,11 +62,14 @@ package struct ForwardTargets: Sendable {
         isOwn: (Endpoint) -> Bool = { _ in false }, isReleased: (InstanceID) -> Bool
     ) -> EndpointSnapshot? {
         var seen: Set<Endpoint> = []
-        let endpoints = targets.flatMap { target in
+        let all = targets.flatMap { target in
             let addresses = target.endpoint.map { [$0.address] } ?? answers[target.host] ?? []
             return addresses.map { Endpoint($0, port: target.port) }
-        }.filter { !isOwn($0) && seen.insert($0).inserted }
+        }.filter { seen.insert($0).inserted }
+        loops = seen.filter(isOwn)
+        seen.subtract(loops)
         slots.keep(seen, isReleased: isReleased)
+        let endpoints = all.filter(seen.contains)
         guard endpoints != given else { return nil }
         given = endpoints
         sequence += 1

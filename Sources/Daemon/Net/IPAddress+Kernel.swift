@@ -16,7 +16,4 @@ extension IPAddress {
     package var networkOrder: [UInt8] {
         [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * UInt64($0))) } }
     }
-
-    /// 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291).
-    package var isLinkLocal: Bool { v4.map { $0 >> 16 == 0xa9fe } ?? (high >> 54 == 0xfe80 >> 6) }
 }

@@ -51,12 +51,6 @@ package final class OwnAddresses: Sendable {
         return ([listener.address] + covered).map { Endpoint($0, port: listener.port) }
     }
 
-    /// The address of an interface that others should be told: IPv4 first, never link-local.
-    package func address(ofInterface name: String) -> IPAddress? {
-        let usable = interfaces.filter { $0.name == name }.map(\.address).filter { !$0.isLinkLocal }
-        return usable.first(where: \.isV4) ?? usable.first
-    }
-
     /// The source address that the kernel would take for a connection to `remote`; nothing is sent.
     /// - Returns: nil when there is no route.
     package static func source(toward remote: Endpoint) -> IPAddress? {

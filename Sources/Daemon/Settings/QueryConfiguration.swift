@@ -17,7 +17,8 @@ package struct QueryConfiguration: Sendable {
     package init(
         _ command: CommandName, arguments: [String], settings: SettingValues
     ) throws(UsageError) {
-        logLevel = try settings.logLevel()
+        // The answer, or the complaint that there is none, is all that is wanted.
+        logLevel = try settings.logLevel(default: .error)
         let allowedCount = command == .services ? 1 : 0
         if arguments.count > allowedCount {
             let form = command == .services ? "at most one SERVICE" : "no argument"

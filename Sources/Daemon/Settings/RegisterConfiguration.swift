@@ -54,19 +54,9 @@ package struct RegisterConfiguration: Sendable {
         zone = try settings.value(.zone, Self.name)
         instance = try settings.value(.instance) { InstanceName.isAllowed($0) ? $0 : nil }
         allowsLoopback = try settings.isOn(.allowLoopback)
-        let allowsLoopback = allowsLoopback
-        advertise = try settings.value(.advertise) { text in
-            guard let address = IPAddress(text), !address.isUnspecified, allowsLoopback || !address.isLoopback else {
-                return nil
-            }
-            return address
-        }
+        // Whether it can be published is judged with everything else (`PublishedAddress`).
+        advertise = try settings.value(.advertise) { IPAddress($0) }
         advertiseInterface = try settings.value(.advertiseInterface) { $0 }
-        if address.address.isLoopback, !allowsLoopback, advertise == nil, advertiseInterface == nil {
-            throw UsageError(
-                Setting.named(.address).flag, value: "\(address)",
-                allowed: "a loopback address only with --allow-loopback, or with --advertise ADDRESS")
-        }
         etcd = try EtcdAccess(settings: settings)
     }
 

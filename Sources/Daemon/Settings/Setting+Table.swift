@@ -23,7 +23,7 @@ extension Setting {
         Setting(
             .address, .value("HOST:PORT"), unit: "address and port", default: "none, required",
             allowed: "HOST:PORT with an IPv4 address or an IPv6 address in brackets, port 1-65535",
-            "Where the service accepts connections; with 0.0.0.0 or [::] this host's own address is published.",
+            "Where the service accepts connections; for 0.0.0.0 and [::] see --advertise.",
             commands: [.register]),
         Setting(
             .ttl, .value("DURATION"), unit: "seconds", default: "10s",
@@ -44,13 +44,15 @@ extension Setting {
             .instance, .value("NAME"), unit: "name", default: "NODE:HOST:PORT", allowed: InstanceName.allowedForm,
             "The instance's name, the last part of its key.", commands: [.register]),
         Setting(
-            .advertise, .value("ADDRESS"), unit: "address", default: "the address in --address",
+            .advertise, .value("ADDRESS"), unit: "address",
+            default: "this host's source address towards etcd",
             allowed: "an IPv4 or IPv6 address that others can reach, without brackets or port",
-            "The address to publish instead of the one that the service listens on.", commands: [.register]),
+            "The address to publish when the one in --address is 0.0.0.0, [::] or a loopback address.",
+            commands: [.register]),
         Setting(
             .advertiseInterface, .value("NAME"), unit: "interface", default: "none",
             allowed: "the name of a network interface of this host that has an address",
-            "Publish the address of this network interface.", commands: [.register]),
+            "Publish this network interface's address in such a case.", commands: [.register]),
         Setting(
             .allowLoopback, .toggle, unit: "true or false", default: "false", allowed: "true or false",
             "Allow a loopback address to be published, which only this host can reach.", commands: [.register]),
@@ -130,7 +132,7 @@ extension Setting {
 
     private static let everywhere: [Setting] = [
         Setting(
-            .logLevel, .value("LEVEL"), unit: "level", default: "info",
+            .logLevel, .value("LEVEL"), unit: "level", default: "info; error for services, nodes and check-etcd",
             allowed: "trace, debug, info, notice, warning, error or critical", "Least severe messages that are logged.",
             commands: Set(CommandName.allCases))
     ]

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+private import Etcd
+private import Logging
+private import Registry
+
+/// `legation check-etcd`: can etcd do what the other commands will ask of it?
+package enum EtcdCheck {
+    /// Long enough for the few questions in between; what is not revoked is gone soon.
+    private static let probeTimeToLive = Duration.seconds(10)
+
+    /// - Returns: the process's exit status.
+    package static func run(_ configuration: QueryConfiguration) async -> Int32 {
+        DaemonRun.ignoreBrokenPipes()
+        let logger = DaemonRun.makeLogger(level: configuration.logLevel)
+        let settings = EtcdQuery.configuration(configuration.etcd)
+        var findings = EtcdFindings()
+        findings.endpoints = await EtcdQuery.map(settings.endpoints, width: settings.endpoints.count) { endpoint in
+            var alone = settings
+            alone.endpoints = [endpoint]
+            do {
+                let status = try await EtcdQuery.withClient(alone, logger: logger) { try await $0.status() }
+                return EtcdFindings.Endpoint(endpoint: endpoint, status: .success(status))
+            } catch {
+                let error = error as? EtcdError ?? EtcdError(.other, "\(error)")
+                return EtcdFindings.Endpoint(endpoint: endpoint, status: .failure(error))
+            }
+        }
+        let isReachable = findings.endpoints.contains { if case .success = $0.status { true } else { false } }
+        if isReachable {
+            let layout = configuration.etcd.layout
+            let found = try? await EtcdQuery.withClient(settings, logger: logger) { client in
+                await check(client, layout: layout, writes: configuration.writesProbe)
+            }
+            findings.members = found?.members ?? []
+            findings.steps = found?.steps ?? [.init("client", isOK: false, "ended before the answers")]
+        } else {
+            Console.complain("legation check-etcd: no endpoint can be reached")
+        }
+        return EtcdQuery.answer(
+            configuration, text: findings.text, json: findings.json, isOK: findings.isOK && isReachable)
+    }
+
+    private static func check(
+        _ client: EtcdClient, layout: KeyLayout, writes: Bool
+    ) async -> (members: [Member], steps: [EtcdFindings.Step]) {
+        var steps: [EtcdFindings.Step] = []
+        var members: [Member] = []
+        steps.append(
+            await step("member list") {
+                members = try await client.memberList()
+                return members.map { $0.name.isEmpty ? String($0.id, radix: 16) : $0.name }.joined(separator: ", ")
+            })
+        for prefix in ["\(layout.prefix)/", "\(layout.prefix)-nodes/", "\(layout.prefix)-holds/"] {
+            steps.append(
+                await step("read \(prefix)") {
+                    let listing = try await client.list(.prefix(prefix), keysOnly: true)
+                    return "\(listing.keyValues.count) keys at revision \(listing.revision)"
+                })
+        }
+        steps += await checkLease(client, probeKey: writes ? probeKey(layout) : nil)
+        return (members, steps)
+    }
+
+    /// A lease granted, kept and revoked; in between, a key put on it and deleted.
+    private static func checkLease(_ client: EtcdClient, probeKey: String?) async -> [EtcdFindings.Step] {
+        var lease: LeaseID?
+        var steps = [
+            await step("lease grant") {
+                let (granted, timeToLive) = try await client.grantLease(timeToLive: probeTimeToLive)
+                lease = granted
+                return "\(granted), \(DurationText.format(timeToLive))"
+            }
+        ]
+        guard let lease else { return steps }
+        if let probeKey {
+            steps.append(
+                await step("put \(probeKey)") {
+                    "revision \(try await client.put(probeKey, Array("{}".utf8), lease: lease))"
+                })
+            steps.append(await step("delete \(probeKey)") { "revision \(try await client.delete(.key(probeKey)))" })
+        }
+        steps.append(
+            await step("lease keepalive") {
+                guard let left = try await client.keepAliveOnce(lease) else {
+                    throw EtcdError(.leaseNotFound, "the lease is gone")
+                }
+                return DurationText.format(left)
+            })
+        steps.append(
+            await step("lease revoke") {
+                try await client.revokeLease(lease)
+                return "\(lease)"
+            })
+        return steps
+    }
+
+    /// `nodes` shows only what it can read as a presence, so a probe under it confuses nobody for its few milliseconds.
+    private static func probeKey(_ layout: KeyLayout) -> String {
+        layout.presenceKey(node: "check-etcd", process: String(UInt64.random(in: .min ... .max), radix: 16))
+    }
+
+    private static func step(_ name: String, _ body: () async throws -> String) async -> EtcdFindings.Step {
+        do {
+            return EtcdFindings.Step(name, isOK: true, try await body())
+        } catch {
+            return EtcdFindings.Step(name, isOK: false, "\(error)")
+        }
+    }
+}

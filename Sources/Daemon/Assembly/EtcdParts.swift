@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Etcd
+package import Logging
+package import RegistryEtcd
+package import ServiceLifecycle
+
+/// The way to etcd: one client a process, and the registry on top of it.
+package struct EtcdParts: Sendable {
+    package let client: EtcdClient
+    package let store: EtcdStore
+
+    package init(_ access: EtcdAccess, logger: Logger) throws(EtcdError) {
+        client = try EtcdClient(configuration: access.configuration, logger: logger)
+        store = EtcdStore(client: client)
+    }
+
+    /// First in a group: everything else wants to say its last word to etcd before it goes.
+    package var service: any Service {
+        CancelledAtShutdown { [store] in try await store.run() }
+    }
+}
