@@ -33,6 +33,17 @@ struct Pattern: Sendable {
         }
     }
 
+    /// Sends what a non-blocking socket takes at once. - Returns: how many bytes, 0 when it takes none.
+    func sendSome(from start: Int, on socket: TestSocket) throws -> Int {
+        let offset = start % Self.period
+        let sent = block.withUnsafeBytes { bytes in
+            let part = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            return Glibc.send(socket.descriptor, part.baseAddress, part.count, Int32(MSG_NOSIGNAL))
+        }
+        if sent < 0, errno != EAGAIN { throw SyscallError(call: "send", number: errno) }
+        return max(0, sent)
+    }
+
     /// Receives exactly `length` bytes of the stream and then FIN.
     func expect(_ length: Int, on socket: TestSocket) throws {
         let (received, end) = try receiveUntilEnd(of: socket)
