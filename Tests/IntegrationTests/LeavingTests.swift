@@ -188,6 +188,34 @@ struct LeavingTests {
         }
     }
 
+    @Test func rule4WithoutALeaderNothingLeaves() async throws {
+        try await withStage(.waiting) { stage in
+            let cluster = try await stage.etcdCluster(2)
+            let backend = try await stage.backend(Backend.naming("A"))
+            let process = try await stage.legation([
+                "proxy", "--bind", "127.0.0.1", "--allow-target", "127.0.0.0/8", "--etcd",
+                cluster.map(\.url).joined(separator: ","), "web:0",
+            ])
+            let proxy = Proxy(process: process, endpoint: try await process.listeningEndpoint())
+            let lease = try await cluster[0].grantLease(5)
+            try await cluster[0].putInstance("/services/web/a", backend.endpoint, lease: lease)
+            try await waitFor("A") { try await servedBy(proxy.endpoint) == "A" }
+            try await cluster[1].kill()
+            let killed = ContinuousClock.now
+            // A watch that asks for a leader ends 3 election times after the last (reliability.md, F3).
+            try await eventually("rule 4: no leader noticed", within: .seconds(8), since: killed) {
+                proxy.count(of: "knowledge is stale") == 1
+            }
+            // Nobody can end the lease without a leader, however long it is over.
+            try await Task.sleep(until: killed + .seconds(12))
+            for _ in 0..<5 { #expect(try await servedBy(proxy.endpoint) == "A") }
+            try await cluster[1].start(awaitHealth: false)
+            try await eventually("rule 4: a leader again", within: .seconds(8)) {
+                proxy.count(of: "knowledge is fresh again") == 1
+            }
+        }
+    }
+
     @Test func tenRegistratorsKilledOneAfterTheOtherCostNoConnection() async throws {
         try await withStage(.waiting) { stage in
             let etcd = try await stage.etcd()

@@ -47,12 +47,15 @@ struct ValidationTests {
             "value-too-long"),
     ]
 
-    @Test func malformedValuesAreSkippedWithAReasonAndNeverDialled() async throws {
+    /// In two halves, since a proxy logs 20 skipped entries a second and only counts the rest.
+    @Test(arguments: [0..<12, 12..<24])
+    func malformedValuesAreSkippedWithAReasonAndNeverDialled(part: Range<Int>) async throws {
+        try #require(Self.malformed.count == 24)
         try await withStage { stage in
             let etcd = try await stage.etcd()
             let good = try await stage.backend(Backend.naming("good"))
             var traps: [(bad: Bad, listener: Backend)] = []
-            for bad in Self.malformed {
+            for bad in Self.malformed[part] {
                 let listener = try await stage.backend(Backend.naming(bad.name))
                 traps.append((bad, listener))
                 let value = bad.value.replacing("%lo", with: "@lo").replacing("%", with: "\(listener.endpoint.port)")

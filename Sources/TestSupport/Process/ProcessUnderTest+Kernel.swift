@@ -23,8 +23,8 @@ extension ProcessUnderTest {
         }
     }
 
-    /// Processes of its session that live, as `pid (name)`; of a program that has ended too, when `session` is its id.
-    package static func members(ofSession session: Int32) throws -> [String] {
+    /// Processes of a session that live, as `pid (name)`.
+    static func members(ofSession session: Int32) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { entry in
             guard let pid = Int32(entry), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
                 let end = stat.lastIndex(of: ")")

@@ -39,6 +39,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
     private struct State: Sendable {
         var phase = Phase.waiting
         var lines: [Line] = []
+        var leftBehind: [String] = []
     }
 
     package let command: Command
@@ -118,6 +119,9 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
         }
     }
 
+    /// What still ran in its session when it had ended by itself, as `pid (name)`; it was killed then.
+    package var leftBehind: [String] { state.withLock { $0.leftBehind } }
+
     // MARK: - What it said
 
     package var lines: [Line] { state.withLock { $0.lines } }
@@ -186,8 +190,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
                 await errors
                 return pid
             }
-            // What it left behind in its session goes with it.
-            Glibc.kill(-result.closureResult, SIGKILL)
+            endSession(of: result.closureResult)
             let status: ExitStatus =
                 switch result.terminationStatus {
                 case .exited(let code): .code(code)
@@ -197,6 +200,14 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
         } catch {
             state.withLock { $0.phase = .failed("\(error)") }
         }
+    }
+
+    /// What a program left behind goes with it.
+    private func endSession(of pid: Int32) {
+        guard Glibc.kill(-pid, 0) == 0 else { return }
+        let members = (try? Self.members(ofSession: pid)) ?? ["unknown"]
+        state.withLock { $0.leftBehind = members }
+        Glibc.kill(-pid, SIGKILL)
     }
 
     /// Splits a stream into lines, the last of which may lack its end.
