@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Logging
+import Registry
+import ServiceModel
+import Synchronization
+
+/// What Discovery tells: changes of state, each once. Messages are constant, data is metadata.
+final class DiscoveryLog: Sendable {
+    /// Skipped entries told one by one in one second, after which they are only counted: a range of garbage is one
+    /// accident, not ten thousand.
+    private static let skippedPerSecond = 20
+
+    private struct State {
+        /// Ranges that could not be read, with the last reason.
+        var failing: [RegistryRange: RegistryError.Code] = [:]
+        var second = Duration.zero
+        var skippedInSecond = 0
+    }
+
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func changed(_ service: ServiceName, _ summary: ServiceTables.Summary, sequence: UInt64?) {
+        var metadata: Logger.Metadata = [
+            "service": "\(service)", "up": "\(summary.up)", "held": "\(summary.held)",
+            "draining": "\(summary.draining)", "skipped": "\(summary.skipped)",
+        ]
+        if summary.changes > 1 { metadata["changes"] = "\(summary.changes)" }
+        logger.info("endpoint set changed", metadata: metadata)
+        if let sequence { logger.debug("snapshot", metadata: ["service": "\(service)", "sequence": "\(sequence)"]) }
+    }
+
+    func tell(_ notice: EndpointNotice, of service: ServiceName, now: Duration) {
+        switch notice {
+        case .skipped(let key, let reason):
+            guard mayTellSkipped(now) else { return }
+            logger.warning(
+                "entry skipped",
+                metadata: [
+                    "service": "\(service)", "key": "\(key)", "reason": "\(reason.rawValue)", "why": "\(reason)",
+                ])
+        case .held(let key, let endpoint, let until):
+            logger.warning(
+                "instance held",
+                metadata: [
+                    "service": "\(service)", "key": "\(key)", "endpoint": "\(endpoint)", "for": "\(until - now)",
+                ])
+        case .holdEnded(let key, let endpoint, let end):
+            logger.info(
+                "hold ended",
+                metadata: [
+                    "service": "\(service)", "key": "\(key)", "endpoint": "\(endpoint)",
+                    "reason": "\(end.rawValue)",
+                ])
+        }
+    }
+
+    private func mayTellSkipped(_ now: Duration) -> Bool {
+        state.withLock { state in
+            if now - state.second >= .seconds(1) {
+                state.second = now
+                state.skippedInSecond = 0
+            }
+            state.skippedInSecond += 1
+            return state.skippedInSecond <= Self.skippedPerSecond
+        }
+    }
+
+    func readable(_ range: RegistryRange) {
+        guard let code = state.withLock({ $0.failing.removeValue(forKey: range) }) else { return }
+        let level = code == .unavailable ? Logger.Level.debug : .info
+        logger.log(level: level, "registry readable again", metadata: ["range": "\(range)"])
+    }
+
+    /// That the registry cannot be reached is told by its client; that it does not let us is told here.
+    func unreadable(_ range: RegistryRange, _ error: RegistryError) {
+        guard error.code != .cancelled else { return }
+        let isNew = state.withLock { $0.failing.updateValue(error.code, forKey: range) != error.code }
+        guard isNew else { return }
+        let level = error.code == .unavailable ? Logger.Level.debug : .warning
+        logger.log(
+            level: level, "registry not readable; what is known is kept",
+            metadata: ["range": "\(range)", "error": "\(error)"])
+    }
+
+    func drifted(_ keys: Int, in range: RegistryRange) {
+        logger.warning("watch had missed changes", metadata: ["range": "\(range)", "keys": "\(keys)"])
+    }
+
+    func olderListing(_ range: RegistryRange, revision: Int64, known: Int64) {
+        logger.debug(
+            "listing older than what is known",
+            metadata: ["range": "\(range)", "revision": "\(revision)", "known": "\(known)"])
+    }
+
+    func historyWentBack(_ range: RegistryRange, revision: Int64, known: Int64) {
+        logger.warning(
+            "registry was restored to an earlier state",
+            metadata: ["range": "\(range)", "revision": "\(revision)", "known": "\(known)"])
+    }
+}

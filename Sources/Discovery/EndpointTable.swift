@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Registry
+package import ServiceModel
+
+/// Folds what a registry says of one service into the instances that may take new connections.
+///
+/// A pure state machine: it is told what happened and when, and answers with what to ask and what to tell. Times are
+/// spans since an arbitrary start, never falling from call to call. How instances leave is in +Leaving.
+///
+/// ## Invariants
+/// - `groups` holds exactly the endpoints in use; `present` counts those of them that have a key.
+/// - An endpoint in `departures` has no usable key; it is in `groups` for as long as it is still used.
+package struct EndpointTable: Sendable {
+    /// Registry limits of one service.
+    package static let maximumMembers = 10_000
+    /// Skipped keys remembered by name; beyond, they are only counted.
+    static let maximumSkipped = 10_000
+    /// How long an answer about a lease or a connection is waited for (registry.md, rules 2 and 3).
+    package static let questionLimit = Duration.seconds(1)
+    /// A delete that follows another so closely is not taken for somebody's word (registry.md, rule 2).
+    static let quietTime = Duration.seconds(2)
+    /// How often a held instance is probed (registry.md, rule 3).
+    static let probeInterval = Duration.seconds(5)
+
+    /// Probes due this soon are made together, so that thousands of held instances do not each need a waking.
+    static let slack = Duration.milliseconds(100)
+    static let forgetInterval = Duration.seconds(1)
+
+    package let service: ServiceName
+    let layout: KeyLayout
+    let policy: TargetPolicy
+    /// 0: rule 3 lets everything go at once.
+    let hold: Duration
+
+    /// Newest revision of the registry that has been folded in, 0 before the first listing.
+    package internal(set) var revision: Int64 = 0
+    /// Whether a first listing is in: until then nothing is known, which is not the same as nothing being there.
+    package internal(set) var isListed = false
+    /// Whether `instances(_:)` may have changed since it was last asked for.
+    package internal(set) var hasChanged = false
+    /// Whether `instances(_:)` found no slot for one of them.
+    package internal(set) var isShortOfSlots = false
+    /// Members that the tables of other services have: the limit of the process is shared.
+    package var membersElsewhere = 0
+    package internal(set) var counters = EndpointCounters()
+
+    var entries: [EntryKey: Entry] = [:]
+    var groups: [Endpoint: Group] = [:]
+    var present = 0
+    var departures: [Endpoint: Departure] = [:]
+    /// Where a departed key's instance is, for the key's return.
+    var departed: [EntryKey: Endpoint] = [:]
+    var sizes = SizeHistory()
+    var lastDelete: Duration?
+    /// Our own listeners: never dialled, whatever the registry says.
+    var ownEndpoints: Set<Endpoint> = []
+    /// Departures that rule 3 has to decide on.
+    var leaving: [Endpoint] = []
+    /// Not later than anything that waits for time.
+    var earliest: Duration?
+    var lastForgotten = Duration.zero
+    /// Which departure a lease question or probe is about.
+    var questions: [Int: Endpoint] = [:]
+    var lastQuestion = 0
+    /// Instances that have left since the last snapshot.
+    var retiring: [RetiredInstance] = []
+    var actions: [EndpointAction] = []
+    var memberCount = 0
+    var skippedCount = 0
+
+    /// - Parameter hold: how long an instance that rule 3 takes out may be held, 0 for never.
+    package init(service: ServiceName, layout: KeyLayout, policy: TargetPolicy, hold: Duration) {
+        self.service = service
+        self.layout = layout
+        self.policy = policy
+        self.hold = max(hold, .zero)
+    }
+
+    // MARK: What the registry said
+
+    /// Everything there is, at one revision. Compared with what we have, never cleared first: keys that are missing have
+    /// been deleted, nobody knows how. A listing older than what we have changes nothing.
+    package mutating func reset(_ listing: RegistryListing, now: Duration) -> [EndpointAction] {
+        guard listing.revision >= revision else {
+            counters.olderListings += 1
+            return []
+        }
+        forgetDepartures(now)
+        revision = listing.revision
+        isListed = true
+        hasChanged = true
+        var missing = entries.filter { $0.value.modRevision <= listing.revision }
+        for entry in listing.entries { missing[EntryKey(entry.key)] = nil }
+        if !missing.isEmpty { lastDelete = now }
+        let lost = missing.keys.sorted().compactMap { remove($0, now: now) }
+        // An over-full service keeps those that have been there longest: the newest are ignored.
+        let isCrowded = entries.count + listing.entries.count > capacity
+        for entry in isCrowded ? listing.entries.sorted(by: { $0.modRevision < $1.modRevision }) : listing.entries {
+            upsert(entry)
+        }
+        leave(lost, isMeant: false, now: now)
+        return finish(now)
+    }
+
+    /// All that one revision changed in this service. One that is not newer than what we have is a repetition.
+    package mutating func changed(
+        _ changes: [RegistryChange], revision: Int64, now: Duration
+    ) -> [EndpointAction] {
+        guard revision > self.revision else {
+            counters.repetitions += 1
+            return []
+        }
+        forgetDepartures(now)
+        self.revision = revision
+        var deleted: [Departure] = []
+        var deletes = 0
+        for change in changes {
+            switch change {
+            case .upsert(let entry): upsert(entry)
+            case .remove(let key):
+                deletes += 1
+                let key = EntryKey(key)
+                guard let entry = entries[key], entry.modRevision < revision else { continue }
+                if let departure = remove(key, now: now) { deleted.append(departure) }
+            }
+        }
+        let isQuiet = lastDelete.map { now - $0 >= Self.quietTime } ?? true
+        if deletes > 0 { lastDelete = now }
+        leave(deleted, isMeant: deletes == 1 && isQuiet, now: now)
+        return finish(now)
+    }
+
+    /// The registry was restored to an earlier state: its revisions begin again, so that ours compare with nothing.
+    /// Everything that is known stays until the next `reset`.
+    package mutating func historyWentBack() {
+        revision = 0
+        for key in entries.keys { entries[key]?.modRevision = 0 }
+    }
+
+    // MARK: Within
+
+    /// Members that this service may have.
+    var capacity: Int { min(Self.maximumMembers, InstanceAllocator.standardCapacity - membersElsewhere) }
+
+    /// Members, in use or not: what the limits count.
+    package var members: Int { memberCount }
+
+    mutating func finish(_ now: Duration) -> [EndpointAction] {
+        sizes.changed(to: present, now: now, window: hold)
+        defer { actions.removeAll() }
+        return actions
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Registry
+package import ServiceModel
+
+/// One proxy's word that it holds an instance whose key is gone, as `legation services` shows it.
+package struct HoldRow: Sendable, Hashable {
+    package let service: ServiceName
+    /// The key that it stood under.
+    package let key: String
+    /// Of the proxy, see `DiscoveryConfiguration.Holder`.
+    package let process: String
+    package let record: HoldRecord
+
+    /// - Parameter listing: of `layout.holdsRange`.
+    /// - Returns: the words that can be read, in key order; what cannot be read says nothing.
+    package static func rows(_ listing: RegistryListing, layout: KeyLayout) -> [HoldRow] {
+        listing.entries.compactMap { entry in
+            guard let place = layout.parseHold(entry.key), let record = try? HoldRecord(decoding: entry.value) else {
+                return nil
+            }
+            return HoldRow(
+                service: place.service, key: layout.key(service: place.service, instance: place.instance),
+                process: place.process, record: record)
+        }
+    }
+}
