@@ -57,10 +57,10 @@ slow: needs release sanitize ## what is too slow for every commit: sanitizers, e
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
 
 sanitize: ## run the relay's tests under the thread and the address sanitizer
-	@LEGATION_ONLY=relay $(STAGE) 'thread sanitizer' swift test --scratch-path .build-thread --sanitize=thread
+	@$(STAGE) 'thread sanitizer' Scripts/only relay test --scratch-path .build-thread --sanitize=thread
 	@# The test runner itself leaks.
-	@LEGATION_ONLY=relay ASAN_OPTIONS=detect_leaks=0 \
-		$(STAGE) 'address sanitizer' swift test --scratch-path .build-address --sanitize=address
+	@ASAN_OPTIONS=detect_leaks=0 $(STAGE) 'address sanitizer' \
+		Scripts/only relay test --scratch-path .build-address --sanitize=address
 
 clean: ## remove all that was built
 	rm -rf .build .build-* build

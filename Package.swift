@@ -9,8 +9,8 @@ import PackageDescription
 let only = Context.environment["LEGATION_ONLY"] ?? ""
 precondition(["", "relay", "core"].contains(only), "LEGATION_ONLY is \(only); allowed: relay, core or nothing")
 
-/// What `--version` shows, set by the Makefile from Scripts/version. Not `Context.gitInformation`: the manifest's result is
-/// cached, and that would name the commit of the day it was first read; the environment is part of the cache's key.
+/// What `--version` shows, set by the Makefile from Scripts/version. Not `Context.gitInformation`: the manifest's result
+/// is cached, and that would name the commit of the day it was first read; the environment is part of the cache's key.
 let commit = Context.environment["LEGATION_COMMIT"] ?? "unknown"
 
 let settings: [SwiftSetting] = [

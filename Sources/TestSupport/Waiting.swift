@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import Dispatch
 import Foundation
 
 /// A promise that was not kept, or a condition that a test needs and that never came.
@@ -109,6 +110,17 @@ func startThread(_ work: @escaping @Sendable () -> Void) {
     let thread = Thread(block: work)
     thread.stackSize = 256 << 10
     thread.start()
+}
+
+/// Runs both on threads, the second on the caller's, and waits for both; blocking.
+package func concurrently(_ first: @escaping @Sendable () -> Void, and second: () -> Void) {
+    let done = DispatchSemaphore(value: 0)
+    startThread {
+        first()
+        done.signal()
+    }
+    second()
+    done.wait()
 }
 
 /// Sleeps on a thread that is one's own.

@@ -43,6 +43,12 @@ enum StreamSocket {
         address.read { pointer, length in Syscall.retrying { Int(Glibc.connect(descriptor, pointer, length)) } }
     }
 
+    /// Whether a connect has succeeded and nothing has ended the connection since.
+    static func isConnected(_ descriptor: Int32) -> Bool {
+        var peer = SocketAddress()
+        return peer.fill { address, length in Syscall.retrying { Int(getpeername(descriptor, address, length)) } } == 0
+    }
+
     /// Sends FIN after what was written. A socket that is gone already says so by an event of its own.
     static func endWriting(_ descriptor: Int32) {
         _ = Syscall.retrying { Int(shutdown(descriptor, Int32(SHUT_WR))) }

@@ -24,7 +24,9 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
 
     /// An `errno` in words and by its name. Unlike `strerror` this is safe on any thread.
     package static func meaning(of number: Int32) -> String {
-        guard let words = clinux_errno_words(number), let name = clinux_errno_name(number) else { return "error \(number)" }
+        guard let words = clinux_errno_words(number), let name = clinux_errno_name(number) else {
+            return "error \(number)"
+        }
         return "\(String(cString: words)) (\(String(cString: name)))"
     }
 }

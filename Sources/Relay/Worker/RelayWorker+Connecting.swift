@@ -68,7 +68,7 @@ extension RelayWorker {
         let over = events.contains(.failed) || events.contains(.hungUp)
         guard index % 2 == 1 else {
             // A client that ended only its own direction still waits for an answer.
-            if over { end(slot, .clientGone, errorNumber: takeError(of: index), isReset: true) }
+            if over { clientLeft(slot) }
             return
         }
         guard over else {
@@ -92,6 +92,17 @@ extension RelayWorker {
         wheel.cancel(slot)
         noteFailure(slot, errorNumber: errorNumber)
         connectNext(slot)
+    }
+
+    /// The client was reset before its instance was known to have accepted.
+    private func clientLeft(_ slot: UInt32) {
+        let backend = slab.half(2 * slot + 1).pointee.descriptor
+        // It may have accepted all the same, with the event on its way: then it gets what the client had sent.
+        if backend >= 0, StreamSocket.isConnected(backend) {
+            slab.half(2 * slot).pointee.wasReset = true
+            return connected(slot)
+        }
+        end(slot, .clientGone, errorNumber: takeError(of: 2 * slot), isReset: true)
     }
 
     private func connected(_ slot: UInt32) {

@@ -5,7 +5,7 @@ import Foundation
 package import ServiceModel
 import Synchronization
 
-/// A real etcd of one member on loopback, with data and ports that outlive its restarts.
+/// A real etcd, one member on loopback, with data and ports that outlive its restarts.
 package final class EtcdProcess: Sendable {
     package enum Version: String, Sendable, CaseIterable, CustomStringConvertible {
         /// The system's package.
@@ -32,6 +32,8 @@ package final class EtcdProcess: Sendable {
     package let certificates: Certificates?
     let stage: Stage
     private let peerPort: UInt16
+    /// All members, as `--initial-cluster` takes them.
+    private let cluster = Mutex("")
     private let directory: String
     let network: ProcessUnderTest?
     private let process = Mutex<ProcessUnderTest?>(nil)
@@ -46,6 +48,15 @@ package final class EtcdProcess: Sendable {
         endpoint = Endpoint(.loopbackV4, port: clientPort)
         peerPort = try FreePorts.take()
         directory = try "\(stage.directory())/etcd-\(clientPort)"
+        join([self])
+    }
+
+    private var name: String { "member-\(endpoint.port)" }
+    private var peerURL: String { "http://127.0.0.1:\(peerPort)" }
+
+    /// Makes it a member of a cluster that has not started yet.
+    fileprivate func join(_ members: [EtcdProcess]) {
+        cluster.withLock { $0 = members.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ",") }
     }
 
     /// As `--etcd` takes it.
@@ -63,24 +74,33 @@ package final class EtcdProcess: Sendable {
     // MARK: - Its life
 
     /// Starts it, again on the same ports and data, and waits until it serves.
-    package func start() async throws {
+    /// - Parameter awaitHealth: false when nobody without a password will be told that it serves.
+    package func start(awaitHealth: Bool = true) async throws {
         try await Load.start.admitted {
             let started = try await stage.start(
                 Command(version.program("etcd"), startArguments, networkOf: network))
             process.withLock { $0 = started }
             try await waitFor("etcd \(version.rawValue) at \(endpoint)") {
                 if let status = started.exitStatus { throw MissingPart("etcd: \(status): \(started.lastLines(3))") }
-                return try await isHealthy()
+                return try await awaitHealth ? isHealthy() : accepts()
             }
         }
     }
 
+    private func accepts() async throws -> Bool {
+        let endpoint = endpoint
+        return try await blocking {
+            try TCPConnection.connect(to: endpoint).close()
+            return true
+        }
+    }
+
     private var startArguments: [String] {
-        let peer = "http://127.0.0.1:\(peerPort)"
         var arguments = [
-            "--name", "test", "--data-dir", directory, "--log-level", "warn",
+            "--name", name, "--data-dir", directory, "--log-level", "warn",
             "--listen-client-urls", url, "--advertise-client-urls", url,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=\(peer)",
+            "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
+            "--initial-cluster", cluster.withLock { $0 },
         ]
         if let certificates {
             arguments += [
@@ -110,9 +130,9 @@ package final class EtcdProcess: Sendable {
     package func pause() throws { try running().pause() }
     package func resume() throws { try running().resume() }
 
-    package func restart() async throws {
+    package func restart(awaitHealth: Bool = true) async throws {
         try await stop()
-        try await start()
+        try await start(awaitHealth: awaitHealth)
     }
 }
 
@@ -139,6 +159,21 @@ extension Stage {
         try RealParts.record("etcd", version: own, test: test)
         if start { try await etcd.start() }
         return etcd
+    }
+}
+
+extension Stage {
+    /// A running cluster.
+    package func etcdCluster(_ members: Int, _ version: EtcdProcess.Version = .v3_4) async throws -> [EtcdProcess] {
+        var cluster: [EtcdProcess] = []
+        for _ in 0..<members { cluster.append(try await etcd(version, start: false)) }
+        for member in cluster { member.join(cluster) }
+        // None of them is healthy before most of them run.
+        for member in cluster { try await member.start(awaitHealth: false) }
+        for member in cluster {
+            try await waitFor("a cluster of \(members)") { try await member.isHealthy() }
+        }
+        return cluster
     }
 }
 

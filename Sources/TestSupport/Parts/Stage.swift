@@ -63,11 +63,12 @@ package final class Stage: Sendable {
 
     // MARK: - Backends
 
+    /// A backend that serves until the stage ends.
     package func backend(
-        on address: IPAddress = .loopbackV4, port: UInt16 = 0,
+        on address: IPAddress = .loopbackV4, port: UInt16 = 0, in network: Network = .own,
         _ serve: @escaping @Sendable (TCPConnection) throws -> Void = Backend.echo
-    ) throws -> Backend {
-        let backend = try Backend(on: address, port: port, serve: serve)
+    ) async throws -> Backend {
+        let backend = try await network.run { try Backend(on: address, port: port, serve: serve) }
         state.withLock { $0.backends.append(backend) }
         return backend
     }

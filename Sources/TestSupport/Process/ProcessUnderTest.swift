@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Foundation
 import Glibc
 import Subprocess
 import Synchronization
@@ -40,6 +39,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
     private struct State: Sendable {
         var phase = Phase.waiting
         var lines: [Line] = []
+        var leftBehind: [String] = []
     }
 
     package let command: Command
@@ -119,18 +119,8 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Processes of its session that still live, itself included, as `pid name`.
-    package func survivors(ofSession session: Int32) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { entry in
-            guard let pid = pid_t(entry), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-                let end = stat.lastIndex(of: ")")
-            else { return nil }
-            // After the name: state, parent, group, session (proc(5)).
-            let fields = stat[stat.index(after: end)...].split(separator: " ")
-            guard fields.count > 3, fields[0] != "Z", pid_t(fields[3]) == session else { return nil }
-            return "\(pid) \(stat[...end])"
-        }
-    }
+    /// What still ran in its session when it had ended by itself, as `pid (name)`; it was killed then.
+    package var leftBehind: [String] { state.withLock { $0.leftBehind } }
 
     // MARK: - What it said
 
@@ -200,8 +190,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
                 await errors
                 return pid
             }
-            // What it left behind in its session goes with it.
-            Glibc.kill(-result.closureResult, SIGKILL)
+            endSession(of: result.closureResult)
             let status: ExitStatus =
                 switch result.terminationStatus {
                 case .exited(let code): .code(code)
@@ -211,6 +200,14 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
         } catch {
             state.withLock { $0.phase = .failed("\(error)") }
         }
+    }
+
+    /// What a program left behind goes with it.
+    private func endSession(of pid: Int32) {
+        guard Glibc.kill(-pid, 0) == 0 else { return }
+        let members = (try? Self.members(ofSession: pid)) ?? ["unknown"]
+        state.withLock { $0.leftBehind = members }
+        Glibc.kill(-pid, SIGKILL)
     }
 
     /// Splits a stream into lines, the last of which may lack its end.

@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the Legation authors
+#
+# Sourced by demo and soak: real processes by name, each with its log in $work, none of which outlives the script.
+
+legation=${LEGATION_BINARY:-$PWD/build/legation}
+[ -x "$legation" ] || { echo "no binary at $legation: make release" >&2 && exit 1; }
+for program in etcd etcdctl redis-server redis-cli python3; do
+    command -v $program >/dev/null || { echo "no $program here: Scripts/install-needs" >&2 && exit 1; }
+done
+
+# Decimal points, and order of keys.
+export LC_ALL=C
+work=$(mktemp -d)
+# Every process that this script starts inherits it: by it, what is left running is found.
+export LEGATION_OWNER_OF_PROCESS=$work
+declare -A pid_of=()
+export ETCDCTL_API=3
+
+milliseconds() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
+
+# Ports that the kernel says are free, all different.
+free_ports() {
+    python3 - "$1" <<'PYTHON'
+import socket, sys
+sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
+for one in sockets: one.bind(("127.0.0.1", 0))
+print(*[one.getsockname()[1] for one in sockets])
+PYTHON
+}
+
+start() { # NAME COMMAND...
+    local name=$1
+    shift
+    "$@" >>"$work/$name.log" 2>&1 &
+    pid_of[$name]=$!
+}
+
+is_running() { [ -n "${pid_of[$1]:-}" ] && kill -0 "${pid_of[$1]}" 2>/dev/null; }
+
+# Sends SIGTERM and waits at most $2 (10) seconds; its exit status is in $status, 999 when it had to be killed.
+stop() {
+    local name=$1 deadline=$(($(milliseconds) + ${2:-10} * 1000)) pid=${pid_of[$1]}
+    kill -TERM "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do
+        if [ "$(milliseconds)" -gt $deadline ]; then
+            kill -KILL "$pid"
+            wait "$pid" 2>/dev/null || true
+            unset "pid_of[$name]"
+            status=999
+            return 0
+        fi
+        sleep 0.02
+    done
+    status=0
+    wait "$pid" 2>/dev/null || status=$?
+    unset "pid_of[$name]"
+}
+
+# kill -9; returns once it is gone, with the descriptors it held.
+kill_hard() {
+    local pid=${pid_of[$1]}
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    unset "pid_of[$1]"
+}
+
+# Waits until a command succeeds; false after $1 seconds.
+await() {
+    local deadline=$(($(milliseconds) + $1 * 1000))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(milliseconds)" -lt $deadline ] || return 1
+        sleep 0.05
+    done
+}
+
+# Processes of this script that still run, as "pid command": the shell itself and what lists them left out.
+leftovers() {
+    local file pid
+    for file in /proc/[0-9]*/environ; do
+        pid=${file#/proc/} && pid=${pid%/environ}
+        [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] || continue
+        if grep -qzxF "LEGATION_OWNER_OF_PROCESS=$work" "$file" 2>/dev/null; then
+            echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+        fi
+    done
+}
+
+clean_up() {
+    local pid
+    for pid in "${pid_of[@]}" $(leftovers | cut -d ' ' -f 1); do kill -KILL "$pid" 2>/dev/null || true; done
+    for pid in "${pid_of[@]}"; do wait "$pid" 2>/dev/null || true; done
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+start_etcd() { # NAME CLIENT_PORT PEER_PORT
+    start "$1" etcd --name "$1" --data-dir "$work/$1" --logger zap --log-level error \
+        --listen-client-urls "http://127.0.0.1:$2" --advertise-client-urls "http://127.0.0.1:$2" \
+        --listen-peer-urls "http://127.0.0.1:$3" --initial-advertise-peer-urls "http://127.0.0.1:$3" \
+        --initial-cluster "$1=http://127.0.0.1:$3"
+    await 10 env ETCDCTL_ENDPOINTS="127.0.0.1:$2" etcdctl endpoint health
+}
+
+start_redis() { # NAME PORT
+    start "$1" redis-server --port "$2" --bind 127.0.0.1 --save "" --appendonly no --dir "$work" --loglevel warning
+    await 5 redis-cli -p "$2" ping
+}
+
+# The address in the first `listening` line of a process's log.
+listening_address() { grep -m 1 listening "$work/$1.log" | grep -o 'address=[^ ]*' | cut -d = -f 2 | tr -d '"'; }
+
+# A client that never stops, until $work/NAME.stop is there: a new connection each time, PING and INFO through it. One
+# line a request in $work/NAME.requests: begun, ended (ms since 1970), and the instance's port or "error TEXT".
+client_loop() { # NAME PORT
+    local begun answer port
+    while [ ! -e "$work/$1.stop" ]; do
+        begun=$(milliseconds)
+        answer=$(printf 'PING\nINFO server\n' | timeout 10 redis-cli -p "$2" 2>&1 | tr -d '\r') || true
+        port=$(grep -m 1 -o '^tcp_port:.*' <<<"$answer" | cut -d : -f 2) || true
+        if [ -n "$port" ] && [ "${answer%%$'\n'*}" = PONG ]; then
+            echo "$begun $(milliseconds) $port"
+        else
+            echo "$begun $(milliseconds) error ${answer//$'\n'/ }"
+            sleep 0.05
+        fi
+    done >>"$work/$1.requests"
+}

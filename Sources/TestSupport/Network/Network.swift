@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Glibc
+
+/// The network that a socket is made in.
+package enum Network: Sendable {
+    case own
+    /// That of another process.
+    case of(ProcessUnderTest)
+
+    /// Runs `body` on a thread of its own within the network; sockets stay in the network that they were made in.
+    package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        switch self {
+        case .own: return try await blocking(body)
+        case .of(let process):
+            let path = try "/proc/\(process.pid)/ns/net"
+            return try await blocking {
+                let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+                guard descriptor >= 0 else { throw SocketFailure("open \(path)") }
+                defer { close(descriptor) }
+                // Of the calling thread alone, which ends with this call.
+                guard let setns, setns(descriptor, newNetwork) == 0 else { throw SocketFailure("setns \(path)") }
+                return try body()
+            }
+        }
+    }
+}
+
+/// `CLONE_NEWNET` of sched.h.
+private let newNetwork: Int32 = 0x4000_0000
+
+/// setns(2), which `import Glibc` hides; our own C module, which shows it, cannot be imported beside Glibc.
+private let setns = dlsym(nil, "setns").map {
+    unsafeBitCast($0, to: (@convention(c) (Int32, Int32) -> Int32).self)
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import TestSupport
+import Testing
+
+/// `make demo` must notice when what it shows is not true.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct DemoTests {
+    @Test(arguments: ["proxy", "register", "redis"])
+    func aBrokenDemoFailsAndLeavesNothingRunning(part: String) async throws {
+        try await withStage(.waiting) { stage in
+            let binary = try LegationBinary.path
+            let demo = try await stage.start(
+                Command(
+                    "\(PackageRoot.path)/Scripts/demo", environment: ["BREAK": part, "LEGATION_BINARY": binary],
+                    grace: .seconds(5)))
+            // 40 s for a whole demo, and this one shares the machine with every other test.
+            let status = try await demo.end(within: .seconds(120))
+            #expect(status != .code(0), "\(demo.lastLines())")
+            guard case .code = status else {
+                Issue.record("ended by \(status): \(demo.lastLines())")
+                return
+            }
+            #expect(demo.output.contains("BREAK: "), "it came as far as the break: \(demo.lastLines())")
+            #expect(demo.output.contains("NOT TRUE: "), "it says what is not true: \(demo.lastLines())")
+            #expect(demo.leftBehind.isEmpty)
+        }
+    }
+}

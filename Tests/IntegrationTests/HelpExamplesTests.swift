@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Foundation
+import ServiceModel
+import TestSupport
+import Testing
+
+/// Every example of every `--help`, carried out as it stands, in a network of its own where the ports that it names are
+/// free and an etcd listens at its usual place.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct HelpExamplesTests {
+    @Test(arguments: CommandLineTests.commands)
+    func examplesOfTheHelpWork(command: String) async throws {
+        try await withStage { stage in
+            let examples = HelpText(try await stage.runLegation([command, "--help"]).output).examples
+            try #require(examples.count >= 2)
+            let network = try await stage.network()
+            let etcd = try await stage.etcd(clientPort: 2379, network: network)
+            // For services and nodes to have something to show.
+            try await etcd.put("/services/redis-A/example", #"{"port":6379,"host":"10.77.0.1"}"#)
+            for example in examples {
+                let arguments = example.split(separator: " ").dropFirst().map(String.init)
+                try await Self.carryOut(arguments, example: example, network: network, on: stage)
+            }
+        }
+    }
+
+    private static func carryOut(
+        _ arguments: [String], example: String, network: ProcessUnderTest, on stage: Stage
+    ) async throws {
+        let process = try await stage.legation(arguments, networkOf: network)
+        switch arguments.first {
+        case "services", "nodes", "check-etcd":
+            let status = try await process.end()
+            #expect(status == .code(0), "\(example): \(process.lastLines())")
+            #expect(!process.output.isEmpty)
+            if arguments.contains("--json") {
+                _ = try JSONSerialization.jsonObject(with: Data(process.output.utf8))
+            }
+        case "register":
+            try await process.firstLine(containing: "registered")
+            try await end(process, example)
+        default:
+            try await process.firstLine(containing: "listening")
+            try await end(process, example)
+        }
+    }
+
+    private static func end(_ process: ProcessUnderTest, _ example: String) async throws {
+        try process.terminate()
+        let status = try await process.end()
+        #expect(status == .code(0), "\(example): \(process.lastLines())")
+    }
+}

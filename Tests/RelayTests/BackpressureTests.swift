@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Glibc
+import ServiceModel
+import Testing
+
+@testable import Relay
+
+extension SocketSuites {
+    @Suite struct BackpressureTests {
+        @Test func stuckReaderStopsItsWriterAndNobodyElse() async throws {
+            try await withRelay { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let pattern = Pattern(seed: 8)
+                let (stuck, stuckServed) = try relay.connectedPair(to: backend)
+                stuckServed.setBlocking(false)
+                let (written, left) = try self.writeUntilFull(pattern, on: stuckServed)
+                let totals = relay.totals
+                let (client, served) = try relay.connectedPair(to: backend)
+                let sending = Beside { try pattern.send(32 << 20, on: served) }
+                try pattern.expect(32 << 20, on: client)
+                try sending.join()
+                // The stuck one took nothing meanwhile: neither the relay nor the writer's kernel made room.
+                try eventually("all of it counted, and nothing else") {
+                    relay.totals.bytesFromBackends == totals.bytesFromBackends + 32 << 20
+                }
+                #expect(StreamSocket.unacknowledgedBytes(stuckServed.descriptor) == left)
+                stuckServed.setBlocking(true)
+                let rest = Beside { [pattern] in
+                    try pattern.sendPart(from: written, count: 1 << 20, on: stuckServed)
+                    stuckServed.endWriting()
+                }
+                try pattern.expect(written + 1 << 20, on: stuck)
+                try rest.join()
+            }
+        }
+
+        /// What the relay's process holds for readers that never read: at most a buffer each.
+        @Test func memoryStaysFlatWithReadersThatNeverRead() async throws {
+            try await withRelay { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let pattern = Pattern(seed: 9)
+                let pairs = try (0..<8).map { _ in try relay.connectedPair(to: backend) }
+                for pair in pairs { pair.backend.setBlocking(false) }
+                let before = try self.residentBytes()
+                var written = 0
+                for pair in pairs { written += try self.writeUntilFull(pattern, on: pair.backend).written }
+                let grown = try self.residentBytes() - before
+                #expect(written > 8 << 20)
+                // 64 KiB a stuck direction, and 2 MiB for whatever else the test's process did.
+                #expect(grown <= 8 * BytePump.bufferBytes + 2 << 20)
+            }
+        }
+
+        @Test func bothDirectionsStuckAtOnceLoseNothing() async throws {
+            try await withRelay { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let (client, served) = try relay.connectedPair(to: backend)
+                let (up, down) = (Pattern(seed: 10), Pattern(seed: 11))
+                client.setBlocking(false)
+                served.setBlocking(false)
+                let upWritten = try self.writeUntilFull(up, on: client).written
+                let downWritten = try self.writeUntilFull(down, on: served).written
+                client.setBlocking(true)
+                served.setBlocking(true)
+                client.endWriting()
+                served.endWriting()
+                let receiving = Beside { try up.expect(upWritten, on: served) }
+                try down.expect(downWritten, on: client)
+                try receiving.join()
+                #expect(try relay.awaitEnds(1).map(\.reason) == [.finished])
+            }
+        }
+
+        /// Writes until neither the relay nor any kernel takes more for 100 looks in a row.
+        private func writeUntilFull(_ pattern: Pattern, on socket: TestSocket) throws -> (written: Int, left: Int) {
+            var (written, refusals, left) = (0, 0, 0)
+            while refusals < 100 {
+                let count = try pattern.sendSome(from: written, on: socket)
+                written += count
+                let current = StreamSocket.unacknowledgedBytes(socket.descriptor)
+                refusals = count == 0 && current == left ? refusals + 1 : 0
+                left = current
+                if count == 0 { usleep(1_000) }
+            }
+            return (written, left)
+        }
+
+        private func residentBytes() throws -> Int {
+            let file = open("/proc/self/statm", O_RDONLY)
+            guard file >= 0 else { throw SyscallError(call: "open", number: errno) }
+            defer { close(file) }
+            var text = [UInt8](repeating: 0, count: 256)
+            let count = read(file, &text, text.count)
+            let fields = String(decoding: text.prefix(max(0, count)), as: UTF8.self).split(separator: " ")
+            guard fields.count > 1, let pages = Int(fields[1]) else { throw TestFailure("statm") }
+            return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Glibc
+
+@testable import Relay
+
+/// An endless stream of bytes in which any loss, repetition or change shows: a random block of a length that no buffer
+/// has, again and again.
+struct Pattern: Sendable {
+    private static let period = 1_048_573
+    private let block: [UInt8]
+
+    init(seed: UInt64) {
+        var random = QuickRandom(seed: seed)
+        let words = (0...Self.period / 8).map { _ in random.next() }
+        block = words.withUnsafeBytes { Array($0.prefix(Self.period)) }
+    }
+
+    /// Sends the stream's first `length` bytes, and FIN.
+    func send(_ length: Int, on socket: TestSocket) throws {
+        try sendPart(from: 0, count: length, on: socket)
+        socket.endWriting()
+    }
+
+    func sendPart(from start: Int, count: Int, on socket: TestSocket) throws {
+        var sent = 0
+        while sent < count {
+            let offset = (start + sent) % Self.period
+            let part = min(count - sent, Self.period - offset)
+            try block.withUnsafeBytes { try socket.send(UnsafeRawBufferPointer(rebasing: $0[offset..<offset + part])) }
+            sent += part
+        }
+    }
+
+    /// Sends what a non-blocking socket takes at once. - Returns: how many bytes, 0 when it takes none.
+    func sendSome(from start: Int, on socket: TestSocket) throws -> Int {
+        let offset = start % Self.period
+        let sent = block.withUnsafeBytes { bytes in
+            let part = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            return Glibc.send(socket.descriptor, part.baseAddress, part.count, Int32(MSG_NOSIGNAL))
+        }
+        if sent < 0, errno != EAGAIN { throw SyscallError(call: "send", number: errno) }
+        return max(0, sent)
+    }
+
+    /// Receives exactly `length` bytes of the stream and then FIN.
+    func expect(_ length: Int, on socket: TestSocket) throws {
+        let (received, end) = try receiveUntilEnd(of: socket)
+        guard received == length, end == .finished else {
+            throw TestFailure("got \(received) of \(length) bytes, then \(end)")
+        }
+    }
+
+    /// Receives to the end, all of it bytes of the stream from its start. - Returns: how many came.
+    func receiveUntilEnd(of socket: TestSocket, from start: Int = 0) throws -> (count: Int, end: StreamEnd) {
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.period, alignment: 16)
+        defer { buffer.deallocate() }
+        var received = 0
+        while true {
+            let offset = (start + received) % Self.period
+            let count = recv(socket.descriptor, buffer, Self.period - offset, 0)
+            if count == 0 { return (received, .finished) }
+            guard count > 0 else {
+                if errno == ECONNRESET { return (received, .reset) }
+                throw SyscallError(call: "recv", subject: "after \(received) bytes", number: errno)
+            }
+            let isEqual = block.withUnsafeBytes { bytes in
+                bytes.baseAddress.map { memcmp(buffer, $0 + offset, count) == 0 } ?? false
+            }
+            guard isEqual else { throw TestFailure("a wrong byte after \(received)") }
+            received += count
+        }
+    }
+}

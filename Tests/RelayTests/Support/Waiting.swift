@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Relay
+
+struct TestFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Looks again and again until `condition` holds, on a thread that may block. - Throws: when it does not in time.
+func eventually(
+    _ what: String, within limit: Duration = .seconds(10), _ condition: () throws -> Bool
+) throws {
+    let deadline = ContinuousClock.now + limit
+    while try !condition() {
+        guard ContinuousClock.now < deadline else { throw TestFailure("not within \(limit): \(what)") }
+        usleep(1_000)
+    }
+}
+
+/// Runs blocking code on a thread of its own: the pool of Swift's tasks must not be blocked. Still the same task, so
+/// that what the code expects is counted for the test that runs.
+func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withTaskExecutorPreference(ThreadExecutor()) { try await onExecutor(body) }
+}
+
+@concurrent
+private func onExecutor<Result: Sendable>(_ body: @Sendable () throws -> Result) async throws -> Result { try body() }
+
+/// Gives each job a thread.
+private final class ThreadExecutor: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let result = WorkerThread.start(name: "test") { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        precondition(result == 0, "no thread for a test: \(result)")
+    }
+}
+
+/// Blocking code that runs beside the caller's.
+final class Beside<Result: Sendable>: Sendable {
+    private let result = Mutex<Swift.Result<Result, any Error>?>(nil)
+
+    init(_ body: @escaping @Sendable () throws -> Result) {
+        let failure = WorkerThread.start(name: "test beside") { [self] in
+            let outcome = Swift.Result { try body() }
+            result.withLock { $0 = outcome }
+        }
+        if failure != 0 {
+            result.withLock { $0 = .failure(SyscallError(call: "pthread_create", number: failure)) }
+        }
+    }
+
+    func join(within limit: Duration = .seconds(60)) throws -> Result {
+        try eventually("the other thread ends", within: limit) { result.withLock { $0 != nil } }
+        guard let outcome = result.withLock({ $0 }) else { throw TestFailure("no result") }
+        return try outcome.get()
+    }
+}
+
+/// Descriptors that this process has open.
+func openDescriptors() throws -> [Int32] {
+    guard let directory = opendir("/proc/self/fd") else { throw SyscallError(call: "opendir", number: errno) }
+    defer { closedir(directory) }
+    var numbers: [Int32] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if let number = Int32(name), number != dirfd(directory) { numbers.append(number) }
+    }
+    return numbers.sorted()
+}
