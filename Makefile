@@ -42,10 +42,7 @@ integration: needs build release ## run the tests that drive the release binary 
 	@$(STAGE) integration Scripts/test integration
 
 test: needs build release ## run all tests; ends with the real parts that they used
-	@Scripts/test begin
-	@$(STAGE) unit Scripts/test unit
-	@$(STAGE) integration Scripts/test integration
-	@Scripts/test end
+	@Scripts/test all
 
 demo: needs release ## show the main job on a real etcd and Redis (BREAK=proxy|register|redis makes it fail)
 	@Scripts/demo
