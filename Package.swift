@@ -114,7 +114,10 @@ let whole: [Target] = [
     ),
     .testTarget(
         name: "DaemonTests",
-        dependencies: ["Daemon", "Discovery", "Registry", "ServiceModel", "Relay", "TestSupport", log],
+        dependencies: [
+            "legation", "Daemon", "Discovery", "Etcd", "Registry", "ServiceModel", "Relay", "TestSupport", log,
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
         swiftSettings: settings
     ),
     .testTarget(

@@ -55,13 +55,14 @@ struct ProxyCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var proxy: ProxyFlags
+    @OptionGroup var targets: TargetFlags
     @OptionGroup var relay: RelayFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(help: ArgumentHelp("The service and the port that stands for it here.", valueName: "SERVICE PORT"))
     var words: [String] = []
 
-    var groups: [any FlagGroup] { [proxy, relay, etcd, log] }
+    var groups: [any FlagGroup] { [proxy, targets, relay, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues
@@ -79,11 +80,12 @@ struct ServicesCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var output: OutputFlags
+    @OptionGroup var targets: TargetFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(help: ArgumentHelp("Only this service.", valueName: "SERVICE")) var words: [String] = []
 
-    var groups: [any FlagGroup] { [output, etcd, log] }
+    var groups: [any FlagGroup] { [output, targets, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues

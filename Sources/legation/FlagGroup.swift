@@ -52,14 +52,19 @@ struct ProxyFlags: FlagGroup {
     @Option(name: .init(.bind), help: .init(.bind)) var bind: [String] = []
     @Option(name: .init(.balance), help: .init(.balance)) var balance: [String] = []
     @Option(name: .init(.hold), help: .init(.hold)) var hold: [String] = []
-    @Option(name: .init(.allowTarget), help: .init(.allowTarget)) var allowTarget: [String] = []
     @Flag(name: .init(.startEmpty), help: .init(.startEmpty)) var startEmpty = false
 
     var given: [SettingName: [String]] {
         [
-            .bind: bind, .balance: balance, .hold: hold, .allowTarget: allowTarget, .startEmpty: startEmpty.given,
+            .bind: bind, .balance: balance, .hold: hold, .startEmpty: startEmpty.given,
         ]
     }
+}
+
+struct TargetFlags: FlagGroup {
+    @Option(name: .init(.allowTarget), help: .init(.allowTarget)) var allowTarget: [String] = []
+
+    var given: [SettingName: [String]] { [.allowTarget: allowTarget] }
 }
 
 struct ForwardFlags: FlagGroup {

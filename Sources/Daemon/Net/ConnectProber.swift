@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+private import Discovery
 private import NIOCore
 private import NIOPosix
 package import ServiceModel
@@ -8,7 +9,7 @@ package import ServiceModel
 /// Finds out whether somebody accepts connections at an address, for Discovery's rule about instances that vanish.
 ///
 /// It runs on the event loops that the etcd client uses anyway.
-package struct ConnectProber: Sendable {
+package struct ConnectProber: Prober {
     package init() {}
 
     /// Connects and closes at once, without a byte: a server sees a client that changed its mind.

@@ -11,7 +11,7 @@ package enum HostFacts {
         NodeIdentity.Surroundings(node: node, hostName: hostName, isContainer: isContainer, bootID: bootID)
     }
 
-    private static var hostName: String? {
+    package static var hostName: String? {
         var name = [CChar](repeating: 0, count: 256)
         // One byte less than there is, so that a name cut off still ends.
         guard gethostname(&name, name.count - 1) == 0, name[0] != 0 else { return nil }

@@ -78,7 +78,7 @@ package struct CommandHelp: Sendable {
         abstract: "Show what is registered: where, by whom, since when, for how long.",
         paragraph: """
             One line an instance: service, key, address, state, node, since, lease time left, and the proxies that hold \
-            it; below, the entries that no proxy would use, each with its reason.
+            it; below, the entries that a proxy with the same --allow-target would skip, each with its reason.
             """,
         examples: ["legation services", "legation services --json redis-A"])
 

@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 package import Logging
+package import Registry
 package import ServiceModel
 
 /// `legation services [SERVICE]`, `legation nodes`, `legation check-etcd`: ask once, print, end.
@@ -10,6 +11,8 @@ package struct QueryConfiguration: Sendable {
     package let logLevel: Logger.Level
     /// Only for `services`: the one service to show.
     package let service: ServiceName?
+    /// Only for `services`: what a proxy with these rules would use.
+    package let targetRules: [TargetPolicy.Rule]
     package let printsJSON: Bool
     /// Only for `check-etcd`.
     package let writesProbe: Bool
@@ -32,6 +35,7 @@ package struct QueryConfiguration: Sendable {
         } else {
             service = nil
         }
+        targetRules = command == .services ? try settings.values(.allowTarget) { TargetPolicy.Rule($0) } : []
         printsJSON = try settings.isOn(.json)
         writesProbe = command == .checkEtcd ? try settings.isOn(.write) : false
         etcd = try EtcdAccess(settings: settings)

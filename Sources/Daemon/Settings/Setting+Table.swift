@@ -79,7 +79,7 @@ extension Setting {
             .allowTarget, .list("RULE"), unit: "rule", default: "private networks (RFC 1918, ULA, CGNAT)",
             allowed: TargetPolicy.Rule.allowedForm,
             "More addresses that may be dialled, or the only ones for one service; may be repeated.",
-            commands: [.proxy]),
+            commands: [.proxy, .services]),
         Setting(
             .startEmpty, .toggle, unit: "true or false", default: "false", allowed: "true or false",
             "Listen at once, before etcd has said which instances there are; clients are reset until then.",

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Discovery
+package import Registry
+package import ServiceModel
+
+/// What is registered, as a proxy would see it that starts now, and how it is shown.
+package struct ServicesReport: Sendable {
+    /// One instance: of a key that stands, or of a key that is gone while proxies hold what it named.
+    package struct Row: Sendable {
+        package let key: String
+        package let endpoint: Endpoint
+        package let state: ServiceReport.State
+        package let node: String?
+        package let since: String?
+        package let weight: Int?
+        package let lease: RegistryLease?
+        /// The proxies that say so, by process.
+        package let holds: [HoldRow]
+    }
+
+    package struct Service: Sendable {
+        package let name: ServiceName
+        /// In key order.
+        package var rows: [Row]
+        package var skipped: [(key: String, reason: SkipReason)]
+    }
+
+    package let layout: KeyLayout
+    package let revision: Int64
+    /// By name.
+    package let services: [Service]
+    /// Keys that belong to no service.
+    package let skipped: [(key: String, reason: SkipReason)]
+
+    /// - Parameters:
+    ///   - listing: of the services' range, or of one service's.
+    ///   - holds: a listing of the holds' range.
+    ///   - only: the one service to show; nil shows all.
+    package init(
+        _ listing: RegistryListing, holds: RegistryListing, layout: KeyLayout, policy: TargetPolicy,
+        only: ServiceName? = nil
+    ) {
+        self.layout = layout
+        revision = listing.revision
+        let (reports, unplaced) = ServiceReport.fold(listing, layout: layout, policy: policy)
+        let held = Dictionary(grouping: HoldRow.rows(holds, layout: layout), by: \.service)
+        let known = Dictionary(uniqueKeysWithValues: reports.map { ($0.service, $0) })
+        let names = Set(known.keys).union(held.keys).filter { only == nil || $0 == only }
+        services = names.sorted().map { Self.service($0, known[$0], held[$0] ?? []) }
+        skipped = only == nil ? unplaced.map { ($0.key, $0.reason) } : []
+    }
+
+    package var leases: Set<RegistryLease> { Set(services.flatMap(\.rows).compactMap(\.lease)) }
+
+    private static func service(_ name: ServiceName, _ report: ServiceReport?, _ holds: [HoldRow]) -> Service {
+        let byKey = Dictionary(grouping: holds, by: \.key)
+        var rows = (report?.instances ?? []).map { row in
+            Row(
+                key: row.key, endpoint: row.endpoint, state: row.state, node: row.node, since: row.since,
+                weight: row.weight, lease: row.lease,
+                holds: (byKey[row.key] ?? []).filter { $0.record.endpoint == row.endpoint })
+        }
+        let standing = Set(rows.map { "\($0.key) \($0.endpoint)" })
+        for (key, words) in byKey {
+            for (endpoint, same) in Dictionary(grouping: words, by: \.record.endpoint)
+            where !standing.contains("\(key) \(endpoint)") {
+                rows.append(
+                    Row(
+                        key: key, endpoint: endpoint, state: .held, node: nil, since: nil, weight: nil, lease: nil,
+                        holds: same))
+            }
+        }
+        rows.sort { ($0.key, $0.endpoint) < ($1.key, $1.endpoint) }
+        return Service(name: name, rows: rows, skipped: (report?.skipped ?? []).map { ($0.key, $0.reason) })
+    }
+
+    // MARK: Showing
+
+    /// - Parameter remaining: time left on the leases.
+    package func text(remaining: [RegistryLease: Duration]) -> String {
+        var table = TextTable(["SERVICE", "KEY", "ADDRESS", "STATE", "NODE", "SINCE", "LEASE LEFT", "HELD BY"])
+        for service in services {
+            for row in service.rows {
+                table.add([
+                    service.name.description, row.key, row.endpoint.description, row.state.rawValue, row.node ?? "",
+                    row.since ?? "", row.lease.flatMap { remaining[$0] }.map(DurationText.format) ?? "",
+                    row.holds.map { "\($0.record.node)/\($0.process)" }.joined(separator: ","),
+                ])
+            }
+        }
+        return table.text + SkippedTable.text(services.flatMap(\.skipped) + skipped)
+    }
+
+    /// Keys: `prefix`, `revision`, `services` (`service`, `instances`, `skipped`), `skipped`. An instance: `key`,
+    /// `address`, `state`, `node`, `since`, `weight`, `lease`, `leaseSeconds`, `held`, `heldBy` (`process`, `node`,
+    /// `since`, `until`). What was skipped: `key`, `reason` (stable), `detail`. What is not known is null.
+    package func json(remaining: [RegistryLease: Duration]) -> JSONObject {
+        let list = services.map { service in
+            JSONValue.object([
+                "service": .string(service.name.description),
+                "instances": .array(service.rows.map { Self.json($0, remaining) }),
+                "skipped": SkippedTable.json(service.skipped),
+            ])
+        }
+        return [
+            "prefix": .string(layout.prefix), "revision": .integer(Int(revision)), "services": .array(list),
+            "skipped": SkippedTable.json(skipped),
+        ]
+    }
+
+    private static func json(_ row: Row, _ remaining: [RegistryLease: Duration]) -> JSONValue {
+        let holds = row.holds.map { hold in
+            JSONValue.object([
+                "process": .string(hold.process), "node": .string(hold.record.node),
+                "since": .string(hold.record.since), "until": .string(hold.record.until),
+            ])
+        }
+        return .object([
+            "key": .string(row.key), "address": .string(row.endpoint.description),
+            "state": .string(row.state.rawValue), "node": JSONValue(row.node), "since": JSONValue(row.since),
+            "weight": row.weight.map { .integer($0) } ?? .null, "lease": JSONValue(row.lease?.description),
+            "leaseSeconds": JSONValue(seconds: row.lease.flatMap { remaining[$0] }),
+            "held": .bool(!row.holds.isEmpty), "heldBy": .array(holds),
+        ])
+    }
+}
