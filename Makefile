@@ -14,6 +14,7 @@ STAGE := Scripts/stage
 export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
+.NOTPARALLEL:
 .PHONY: help needs build release check unit integration test demo soak slow sanitize clean
 
 help: ## show this list

@@ -103,12 +103,12 @@ start_etcd() { # NAME CLIENT_PORT PEER_PORT
         --listen-client-urls "http://127.0.0.1:$2" --advertise-client-urls "http://127.0.0.1:$2" \
         --listen-peer-urls "http://127.0.0.1:$3" --initial-advertise-peer-urls "http://127.0.0.1:$3" \
         --initial-cluster "$1=http://127.0.0.1:$3"
-    await 10 env ETCDCTL_ENDPOINTS="127.0.0.1:$2" etcdctl endpoint health
+    await 20 env ETCDCTL_ENDPOINTS="127.0.0.1:$2" etcdctl endpoint health
 }
 
 start_redis() { # NAME PORT
     start "$1" redis-server --port "$2" --bind 127.0.0.1 --save "" --appendonly no --dir "$work" --loglevel warning
-    await 5 redis-cli -p "$2" ping
+    await 15 redis-cli -p "$2" ping
 }
 
 # The address in the first `listening` line of a process's log.

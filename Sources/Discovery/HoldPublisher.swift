@@ -161,7 +161,7 @@ package final class HoldPublisher: Sendable {
         while !rest.isEmpty {
             do throws(RegistryError) {
                 _ = try await store.commit(Array(rest.prefix(Self.writesAtOnce)))
-            } catch where error.code == .leaseNotFound {
+            } catch  where error.code == .leaseNotFound {
                 // The next lease is on its way, and all is said again under it.
                 return
             }

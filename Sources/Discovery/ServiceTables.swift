@@ -104,11 +104,12 @@ struct ServiceTables: Sendable {
 
     func suspects(in listing: RegistryListing, of services: [ServiceName]) -> [ServiceName: EndpointTable.Suspects] {
         let parts = split(listing, among: services)
-        return Dictionary(uniqueKeysWithValues: services.compactMap { service in
-            let part = RegistryListing(revision: listing.revision, entries: parts[service] ?? [])
-            guard let suspects = tables[service]?.suspects(in: part), !suspects.isEmpty else { return nil }
-            return (service, suspects)
-        })
+        return Dictionary(
+            uniqueKeysWithValues: services.compactMap { service in
+                let part = RegistryListing(revision: listing.revision, entries: parts[service] ?? [])
+                guard let suspects = tables[service]?.suspects(in: part), !suspects.isEmpty else { return nil }
+                return (service, suspects)
+            })
     }
 
     func remaining(of suspects: [ServiceName: EndpointTable.Suspects]) -> [ServiceName: EndpointTable.Suspects] {

@@ -15,7 +15,7 @@ extension EtcdClient {
         while true {
             do {
                 return try await listOnce(range, keysOnly: keysOnly)
-            } catch where error.code == .compacted {
+            } catch let error where error.code == .compacted {
                 continue
             }
         }

@@ -36,7 +36,7 @@ extension EtcdClient {
             _ = try await call("lease revoke", isRepeatable: true, within: limit) { connection, options in
                 try await connection.lease.leaseRevoke(final, options: options)
             }
-        } catch where error.code == .leaseNotFound {
+        } catch let error where error.code == .leaseNotFound {
             return
         }
     }
@@ -51,7 +51,7 @@ extension EtcdClient {
             reply = try await call("lease time to live", isRepeatable: true) { connection, options in
                 try await connection.lease.leaseTimeToLive(final, options: options)
             }
-        } catch where error.code == .leaseNotFound {
+        } catch let error where error.code == .leaseNotFound {
             return nil
         }
         guard reply.ttl >= 0, reply.grantedTtl > 0 else { return nil }

@@ -11,7 +11,7 @@ internal import NIOSSL
 /// One HTTP/2 connection to one member, from connect to close. It never reconnects: `EtcdClient` makes the next one.
 ///
 /// Made by our own bootstrap, because that is the only way to put `PingAnswerer` between TLS and swift-nio-http2
-/// (ARCHITECTURE.md, "Why the connection is ours").
+/// (ARCHITECTURE.md, "What etcd made us do").
 ///
 /// ## Concurrency
 /// Immutable but for the gRPC client's own state; calls may come from any task.

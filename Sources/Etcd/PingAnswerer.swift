@@ -36,7 +36,8 @@ final class PingAnswerer: ChannelInboundHandler, RemovableChannelHandler {
                     context.close(promise: nil)
                     return
                 }
-                context.write(wrapOutboundOut(Self.acknowledgement(of: payload, context.channel.allocator)), promise: nil)
+                context.write(
+                    wrapOutboundOut(Self.acknowledgement(of: payload, context.channel.allocator)), promise: nil)
                 hasAnswered = true
             }
         }

@@ -131,7 +131,7 @@ final class WatchMultiplexer: Sendable {
                 state.withLock { $0.consumers[job.watcher] }?.yield(.reset(listing))
                 step { $0.relisted(job.watcher, at: listing.revision) }
                 return
-            } catch where error.isTransient {
+            } catch let error where error.isTransient {
                 attempt += 1
                 let pause = client.configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
                 try? await Task.sleep(for: pause)

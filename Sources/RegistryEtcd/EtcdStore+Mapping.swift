@@ -47,14 +47,14 @@ extension RegistryEvent {
         switch event {
         case .reset(let listing): self = .reset(RegistryListing(listing))
         case .changes(let revision, let changes):
-            self = .changes(
-                revision: revision.rawValue,
-                changes.map { change in
-                    switch change {
-                    case .put(let keyValue): .upsert(RegistryEntry(keyValue))
-                    case .delete(let key, _): .remove(key: String(decoding: key, as: UTF8.self))
-                    }
-                })
+            let changes = changes.map { change -> RegistryChange in
+                switch change {
+                case .put(let keyValue): .upsert(RegistryEntry(keyValue))
+                case .delete(let key, _): .remove(key: String(decoding: key, as: UTF8.self))
+                }
+            }
+            // etcd tells them in the order of the transaction's operations.
+            self = .changes(revision: revision.rawValue, changes.sorted { $0.key < $1.key })
         }
     }
 }

@@ -16,7 +16,8 @@ package struct CIDR: Hashable, Sendable, CustomStringConvertible {
         self.base = base.masked(to: bits)
     }
 
-    /// Parses `ADDRESS` or `ADDRESS/PREFIX`; bits set beyond the prefix are cleared.
+    /// Parses `ADDRESS` or `ADDRESS/PREFIX`; bits set beyond the prefix are cleared. The prefix is decimal digits without
+    /// leading zeros.
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard let first = parts.first, parts.count <= 2, let base = IPAddress(first) else { return nil }
@@ -24,8 +25,9 @@ package struct CIDR: Hashable, Sendable, CustomStringConvertible {
             self.init(base, prefix: base.isV4 ? 32 : 128)
             return
         }
-        guard (1...3).contains(parts[1].utf8.count), parts[1].allSatisfy(\.isASCII), parts[1].first != "+",
-            let prefix = Int(parts[1])
+        let digits = parts[1].utf8
+        guard (1...3).contains(digits.count), digits.allSatisfy({ (48...57).contains($0) }),
+            digits.count == 1 || digits.first != UInt8(ascii: "0"), let prefix = Int(parts[1])
         else { return nil }
         self.init(base, prefix: prefix)
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Dispatch
 import Foundation
 
 /// A promise that was not kept, or a condition that a test needs and that never came.
@@ -114,13 +113,15 @@ func startThread(_ work: @escaping @Sendable () -> Void) {
 
 /// Runs both on threads, the second on the caller's, and waits for both; blocking.
 package func concurrently(_ first: @escaping @Sendable () -> Void, and second: () -> Void) {
-    let done = DispatchSemaphore(value: 0)
+    let isDone = NSConditionLock(condition: 0)
     startThread {
         first()
-        done.signal()
+        isDone.lock()
+        isDone.unlock(withCondition: 1)
     }
     second()
-    done.wait()
+    isDone.lock(whenCondition: 1)
+    isDone.unlock()
 }
 
 /// Sleeps on a thread that is one's own.

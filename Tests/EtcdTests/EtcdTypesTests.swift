@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct EtcdTypesTests {
     @Test(arguments: [
-        ("http://10.77.0.1:2379", "http://10.77.0.1:2379"), ("https://etcd-1.example:2379/", "https://etcd-1.example:2379"),
+        ("http://10.77.0.1:2379", "http://10.77.0.1:2379"),
+        ("https://etcd-1.example:2379/", "https://etcd-1.example:2379"),
         ("http://[fd00::1]:2379", "http://[fd00::1]:2379"), ("10.0.0.1:4001", "http://10.0.0.1:4001"),
         ("http://etcd", "http://etcd:2379"), ("https://[::1]", "https://[::1]:2379"),
     ])
@@ -52,7 +53,8 @@ import Testing
         let endpoint = try #require(EtcdEndpoint("http://127.0.0.1:1"))
         var configuration = EtcdConfiguration(endpoints: [endpoint])
         configuration.requestTimeout = .milliseconds(500)
-        let client = try EtcdClient(configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let client = try EtcdClient(
+            configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await client.run() }
             let failure = await #expect(throws: EtcdError.self) { try await client.get("/a") }

@@ -53,7 +53,7 @@ struct CommandLineTests {
         (["register", "--address", "10.0.0.1:80"], [:], ["SERVICE"]),
         (["register", "--address", "10.0.0.1", "web"], [:], ["--address", "10.0.0.1", "HOST:PORT"]),
         (["register", "--address", "10.0.0.1:99999", "web"], [:], ["--address", "10.0.0.1:99999"]),
-        (["register", "--address", "127.0.0.1:80", "web"], [:], ["--address", "127.0.0.1:80", "--allow-loopback"]),
+        (["register", "--address", "127.0.0.1:80", "web"], [:], ["127.0.0.1", "--allow-loopback", "--advertise"]),
         (["register", "--address", "10.0.0.1:80", "no good"], [:], ["SERVICE", "no good", "[A-Za-z0-9._-]"]),
         (["register", "--address", "10.0.0.1:80", "--ttl", "4s", "web"], [:], ["--ttl", "4s", "5s", "3600s"]),
         (["register", "--address", "10.0.0.1:80", "--ttl", "1d", "web"], [:], ["--ttl", "1d"]),

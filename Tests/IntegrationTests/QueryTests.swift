@@ -29,7 +29,7 @@ struct QueryTests {
             let one = try await stage.services(etcd: etcd, ["pg"])
             #expect(one.instance(ofKey: "/services/pg/one") != nil && one.instance(ofKey: registrator.key) == nil)
 
-            let text = try await stage.runLegation(["services"] + etcd.arguments)
+            let text = try await stage.runLegation(["services", "--allow-target", "127.0.0.0/8"] + etcd.arguments)
             #expect(text.succeeded)
             for word in [registrator.key, "127.0.0.1:6379", "hostA", "up", "draining", "10.77.0.1:6380", "port"] {
                 #expect(text.output.contains(word), "\(word) in:\n\(text.output)")

@@ -61,9 +61,10 @@ extension Stage {
         return Proxy(process: process, endpoint: try await process.listeningEndpoint())
     }
 
-    /// What `legation services --json` says, parsed.
+    /// What `legation services --json` says, parsed, to whom loopback may be dialled.
     func services(etcd: EtcdProcess, _ more: [String] = []) async throws -> ServicesAnswer {
-        let outcome = try await runLegation(["services", "--json"] + etcd.arguments + more)
+        let loopback = ["--allow-target", "127.0.0.0/8"]
+        let outcome = try await runLegation(["services", "--json"] + loopback + etcd.arguments + more)
         guard outcome.succeeded else { throw Unexpected("\(outcome)") }
         return try ServicesAnswer(outcome.output)
     }

@@ -62,7 +62,8 @@ struct Pattern: Sendable {
             let count = recv(socket.descriptor, buffer, Self.period - offset, 0)
             if count == 0 { return (received, .finished) }
             guard count > 0 else {
-                if errno == ECONNRESET { return (received, .reset) }
+                // EPIPE is how the kernel calls a reset that came after FIN.
+                if errno == ECONNRESET || errno == EPIPE { return (received, .reset) }
                 throw SyscallError(call: "recv", subject: "after \(received) bytes", number: errno)
             }
             let isEqual = block.withUnsafeBytes { bytes in

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Glibc
+import ServiceModel
+import Testing
+
+@testable import Relay
+
+extension SocketSuites {
+    /// Both sides write, stall, end and reset as a seed has it; what arrives must be what TCP itself would have shown.
+    @Suite struct RandomScheduleTests {
+        @Test(arguments: UInt64(1)...24)
+        func nothingIsLostChangedOrInvented(seed: UInt64) async throws {
+            try await withRelay(workers: 2) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                var random = QuickRandom(seed: seed)
+                let pairs = try (0..<4).map { _ in try relay.connectedPair(to: backend) }
+                let runs = pairs.map { pair in
+                    let (up, down) = (Schedule(random: &random), Schedule(random: &random))
+                    return (
+                        up, down,
+                        [
+                            Beside { try up.write(to: pair.client) }, Beside { try down.write(to: pair.backend) },
+                            Beside { try up.read(from: pair.backend) }, Beside { try down.read(from: pair.client) },
+                        ]
+                    )
+                }
+                for (up, down, threads) in runs {
+                    for thread in threads { _ = try thread.join() }
+                    let (sentUp, sentDown) = (try threads[0].join(), try threads[1].join())
+                    let (gotUp, gotDown) = (try threads[2].join(), try threads[3].join())
+                    #expect(gotUp.count <= sentUp.count && gotDown.count <= sentDown.count)
+                    let isOrderly = !up.endsWithReset && !down.endsWithReset
+                    if isOrderly {
+                        #expect(gotUp == sentUp && gotDown == sentDown, "seed \(seed)")
+                    } else {
+                        // A reset on one side shows on the other, unless that one had ended its own reading before.
+                        #expect(gotUp.end == .reset || gotDown.end == .reset, "seed \(seed)")
+                    }
+                }
+                try eventually("all have ended") { relay.ends.count == pairs.count }
+                #expect(relay.totals.openConnections == 0)
+            }
+        }
+    }
+}
+
+/// One direction of one connection: how it is written and how it is read.
+private struct Schedule: Sendable {
+    struct Outcome: Equatable {
+        var count = 0
+        var end = StreamEnd.finished
+    }
+
+    private let pattern: Pattern
+    private let parts: [Int]
+    private let pausesMicroseconds: [UInt32]
+    private let readerIsSlow: Bool
+    let endsWithReset: Bool
+
+    init(random: inout QuickRandom) {
+        pattern = Pattern(seed: random.next())
+        parts = (0..<Int.random(in: 0...12, using: &random)).map { _ in
+            // From single bytes to several buffers.
+            1 << Int.random(in: 0...19, using: &random)
+        }
+        pausesMicroseconds = parts.map { _ in .random(in: 0...2_000, using: &random) }
+        readerIsSlow = Int.random(in: 0..<4, using: &random) == 0
+        endsWithReset = Int.random(in: 0..<6, using: &random) == 0
+    }
+
+    /// - Returns: what was sent; fewer than planned when the connection was reset meanwhile.
+    func write(to socket: TestSocket) throws -> Outcome {
+        var outcome = Outcome()
+        do {
+            for (part, pause) in zip(parts, pausesMicroseconds) {
+                // Counted before: a part whose sending fails may have gone in half.
+                outcome.count += part
+                try pattern.sendPart(from: outcome.count - part, count: part, on: socket)
+                usleep(pause)
+            }
+        } catch let error as SyscallError where error.number == ECONNRESET || error.number == EPIPE {
+            outcome.end = .reset
+            return outcome
+        }
+        if endsWithReset {
+            StreamSocket.resetOnClose(socket.descriptor)
+            // Not close: the other direction's reader is still in `recv` on it. Disconnecting resets as well.
+            var none = sockaddr()
+            none.sa_family = sa_family_t(AF_UNSPEC)
+            connect(socket.descriptor, &none, socklen_t(MemoryLayout<sockaddr>.size))
+            outcome.end = .reset
+        } else {
+            socket.endWriting()
+        }
+        return outcome
+    }
+
+    func read(from socket: TestSocket) throws -> Outcome {
+        if readerIsSlow { usleep(50_000) }
+        let (count, end) = try pattern.receiveUntilEnd(of: socket)
+        return Outcome(count: count, end: end)
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import Testing
+
+@testable import Relay
+
+@Suite struct SocketAddressTests {
+    @Test(arguments: ["127.0.0.1:80", "255.255.255.255:65535", "[::1]:6379", "[2001:db8::ff00:42:8329]:0"])
+    func endpointsSurviveTheKernelsForm(text: String) throws {
+        let endpoint = try #require(Endpoint(text))
+        #expect(SocketAddress(endpoint).endpoint == endpoint)
+    }
+
+    @Test func nothingIsNoEndpoint() {
+        #expect(SocketAddress().endpoint == nil)
+    }
+
+    @Test func errorsAreNamedInWords() {
+        let error = SyscallError(call: "bind", subject: "127.0.0.1:80", number: 13)
+        #expect("\(error)" == "bind 127.0.0.1:80: Permission denied (EACCES)")
+        #expect("\(SyscallError(call: "socket", number: 4_000))" == "socket: error 4000")
+    }
+}
