@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Daemon
+import Discovery
 import Etcd
 import Registry
 import ServiceModel

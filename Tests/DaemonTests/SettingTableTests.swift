@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Daemon
+import Etcd
 import Testing
 
 @Suite struct SettingTableTests {
