@@ -85,8 +85,12 @@ struct EtcdConnection: Sendable {
             config.http2.authority = endpoint.authority
             // A watch may be silent for hours: idleness is no reason to close.
             config.connection.maxIdleTime = nil
+            // Also without calls: told otherwise, grpc-swift-nio-transport 2.9.2 stops its timer when the last stream
+            // ends and never starts it again (ClientConnectionHandler._streamClosed), here after the first question;
+            // a member that hangs was then never noticed. A watch or a lease's stream is open nearly always, so
+            // that etcd, which counts PINGs without any, has no cause to complain.
             config.connection.keepalive = .init(
-                time: configuration.keepaliveTime, timeout: configuration.keepaliveTimeout, allowWithoutCalls: false)
+                time: configuration.keepaliveTime, timeout: configuration.keepaliveTimeout, allowWithoutCalls: true)
         }
     }
 

@@ -94,6 +94,8 @@ extension EtcdError {
         case .resourceExhausted: .unavailable
         case .notFound where error.message.contains("lease not found"): .leaseNotFound
         case .outOfRange: .compacted
+        // How etcd calls a client without a user where one is needed (ErrGRPCUserEmpty).
+        case .invalidArgument where error.message.contains("user name is empty"): .unauthenticated
         case .invalidArgument, .failedPrecondition: .invalidArgument
         case .dataLoss: .dataLoss
         // gRPC's own deadline cancels the call and then says so by this code.

@@ -147,12 +147,16 @@ struct WatchStateMachine {
         return refused(id, response)
     }
 
+    /// What etcd says to who may not, or is nobody: v3rpc/rpctypes, ErrGRPCPermissionDenied, ErrGRPCUserEmpty and the
+    /// errors of authentication.
+    private static let refusals = ["permission denied", "user name is empty", "auth"]
+
     /// The server gave up a watcher, at its creation or later, and said why.
     private mutating func refused(_ id: WatcherID, _ response: Response) -> [Action] {
         if response.compactRevision > Revision(0) { return relist(id) }
         watchers[id]?.phase = .queued
         watchers[id]?.held = []
-        guard response.cancelReason.contains("permission denied") || response.cancelReason.contains("auth") else {
+        guard Self.refusals.contains(where: response.cancelReason.contains) else {
             queue.append(id)
             return [.reconnect(reason: response.cancelReason.isEmpty ? "watch cancelled" : response.cancelReason)]
         }
