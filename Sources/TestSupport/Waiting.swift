@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Foundation
+import Synchronization
 
 /// A promise that was not kept, or a condition that a test needs and that never came.
 package struct NeverHappened: Error, CustomStringConvertible {
@@ -113,15 +114,19 @@ func startThread(_ work: @escaping @Sendable () -> Void) {
 
 /// Runs both on threads, the second on the caller's, and waits for both; blocking.
 package func concurrently(_ first: @escaping @Sendable () -> Void, and second: () -> Void) {
-    let isDone = NSConditionLock(condition: 0)
+    let isDone = Mutex(false)
+    let condition = NSCondition()
     startThread {
         first()
-        isDone.lock()
-        isDone.unlock(withCondition: 1)
+        condition.lock()
+        isDone.withLock { $0 = true }
+        condition.signal()
+        condition.unlock()
     }
     second()
-    isDone.lock(whenCondition: 1)
-    isDone.unlock()
+    condition.lock()
+    while !isDone.withLock({ $0 }) { condition.wait() }
+    condition.unlock()
 }
 
 /// Sleeps on a thread that is one's own.

@@ -81,7 +81,7 @@ package final class Stage: Sendable {
             if let directory = state.directory { return directory }
             let files = FileManager.default
             let root = files.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : files.temporaryDirectory.path
-            let directory = "\(root)/legation-test-\(UUID().uuidString)"
+            let directory = "\(root)/\(Reaper.directoryPrefix)\(UUID().uuidString)"
             try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
             state.directory = directory
             return directory

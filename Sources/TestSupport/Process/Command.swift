@@ -33,6 +33,7 @@ package struct Command: Sendable, CustomStringConvertible {
         ProcessInfo.processInfo.environment
             .filter { name, _ in !name.hasPrefix("LEGATION_") && !name.hasPrefix("ETCD") }
             .merging(environment) { $1 }
+            .merging([Reaper.variable: Reaper.value]) { $1 }
     }
 
     /// `nsenter` in front of the program when it is to run in another's network.

@@ -9,6 +9,7 @@ package final class ProcessHost: Sendable {
 
     /// Returns once the program runs.
     package func start(_ command: Command) async throws -> ProcessUnderTest {
+        try Reaper.start()
         let process = ProcessUnderTest(command)
         launches.yield(process)
         try await process.started()
