@@ -118,6 +118,7 @@ extension EndpointWatcher {
             try await clock.sleep(for: jittered(Self.auditInterval * scale))
             do {
                 try await auditOnce(scope)
+                log.readable(scope.range)
             } catch let error as RegistryError {
                 log.unreadable(scope.range, error)
             }
