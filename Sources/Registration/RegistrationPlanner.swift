@@ -89,6 +89,14 @@ package struct RegistrationPlanner: Sendable {
     /// Whether any instance of ours has ever stood.
     package var hasPublished: Bool { publications.contains { $0.wasPublished && $0.registration != nil } }
 
+    /// The instances that, as far as we know, stand as we wrote them.
+    package var standing: [(registration: Registration, key: String)] {
+        publications.compactMap { publication in
+            guard publication.modRevision != nil, let registration = publication.registration else { return nil }
+            return (registration, publication.key)
+        }
+    }
+
     // MARK: What happened
 
     package mutating func leaseGranted(_ lease: RegistryLease) {

@@ -255,12 +255,13 @@ package final class Registrator: Sendable {
         guard let lease = owner.lease else { return }
         planner.withLock { $0.leaseGranted(lease) }
         guard planner.withLock({ $0.hasPublished }) else { return }
+        let own = planner.withLock { $0.standing }
         // What cannot be said within the drain time need not be waited for: the lease's end says it.
         let limit = max(configuration.drainTime, Self.drainingLimit)
         let isSaid = await limited(limit) { try await self.drain() }
         if isSaid == true { try? await clock.sleep(for: configuration.drainTime) }
         if isSaid != nil { await limited(Self.drainingLimit) { try await self.remove() } }
-        log.withdrawn(planner.withLock { $0.keys.dropFirst() }, isInOrder: isSaid == true)
+        log.withdrawn(own, isInOrder: isSaid == true)
     }
 
     /// - Returns: whether `draining` was written; false when the store takes no more values but may take deletes.

@@ -115,8 +115,10 @@ final class RegistratorLog: Sendable {
     }
 
     /// - Parameter isInOrder: they were said to be draining first.
-    func withdrawn(_ keys: ArraySlice<String>, isInOrder: Bool) {
+    func withdrawn(_ own: [(registration: Registration, key: String)], isInOrder: Bool) {
         if !isInOrder { logger.warning("could not say draining; the lease's end says that we are gone") }
-        for key in keys { logger.info("withdrawn", metadata: ["key": "\(key)"]) }
+        for (registration, key) in own {
+            logger.info("withdrawn", metadata: ["service": "\(registration.service)", "key": "\(key)"])
+        }
     }
 }
