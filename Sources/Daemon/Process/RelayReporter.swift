@@ -75,10 +75,10 @@ package final class RelayReporter: Sendable {
     /// Writes the summaries every 10 s until cancelled, and the last ones then.
     /// - Parameter droppedEvents: `RelayEvents.dropped`.
     package func run(droppedEvents: @Sendable () -> UInt64) async {
-        while !Task.isCancelled {
+        repeat {
             try? await Task.sleep(for: RepeatCounter<Kind>.period)
             summarise(now: Task.isCancelled ? .now + RepeatCounter<Kind>.period : .now, dropped: droppedEvents())
-        }
+        } while !Task.isCancelled
     }
 
     private func report(_ end: ConnectionEnd) {
