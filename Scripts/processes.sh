@@ -89,9 +89,14 @@ leftovers() {
 }
 
 clean_up() {
-    local pid
-    for pid in "${pid_of[@]}" $(leftovers | cut -d ' ' -f 1); do kill -KILL "$pid" 2>/dev/null || true; done
+    local pid rest
+    for pid in "${pid_of[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "${pid_of[@]}"; do wait "$pid" 2>/dev/null || true; done
+    # Again, until there is none: what is killed may have started another while they were listed.
+    while leftovers >"$work/leftovers" && [ -s "$work/leftovers" ]; do
+        while read -r pid rest; do kill -KILL "$pid" 2>/dev/null || true; done <"$work/leftovers"
+        sleep 0.02
+    done
     rm -rf "$work"
 }
 trap clean_up EXIT

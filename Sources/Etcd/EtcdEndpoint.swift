@@ -3,7 +3,7 @@
 
 /// Where one member of the cluster answers clients: `http://10.77.0.1:2379`, `https://[fd00::1]:2379`.
 public struct EtcdEndpoint: Hashable, Sendable, CustomStringConvertible {
-    public static let allowedForm = "http://HOST[:PORT] or https://HOST[:PORT], IPv6 in brackets, port 1-65535 (2379)"
+    public static let allowedForm = "[http://]HOST[:PORT] or https://HOST[:PORT], IPv6 in brackets, port 1-65535 (2379)"
 
     /// A name or a literal without brackets.
     public let host: String

@@ -61,7 +61,8 @@ struct RegisterTests {
                 #expect(draining.key.lease == before.lease, "it still hangs on the lease")
                 let gone = try await changes.deletion(of: registrator.key)
                 report(gone.at - asked, "key gone after SIGTERM", promise: .seconds(2))
-                #expect(gone.at - draining.at > .milliseconds(900), "not before the drain time was over")
+                // Since SIGTERM: an observer may see `draining` late, but never the deletion early.
+                #expect(gone.at - asked >= .seconds(1), "not before the drain time was over")
                 #expect(gone.at - asked < .seconds(6))
             }
             #expect(try await registrator.process.end() == .code(0))
