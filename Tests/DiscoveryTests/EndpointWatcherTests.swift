@@ -178,7 +178,8 @@ import Testing
         try await harness.running {
             for attempt in 1...3 {
                 try await eventually { harness.store.faults.lists == attempt }
-                await clock.untilSleeping { $0.contains(.seconds(30)) }
+                // At 30 s the audit, due at 60 s, sleeps as long.
+                await clock.untilSleeping { $0.count { $0 == .seconds(30) } >= (attempt == 2 ? 2 : 1) }
                 clock.advance(by: .seconds(29))
                 #expect(harness.store.faults.lists == attempt, "slowly")
                 clock.advance(by: .seconds(1))
