@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release check unit integration test demo soak slow sanitize clean
+.PHONY: help needs build release check unit integration test demo soak docs slow sanitize clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -42,10 +42,7 @@ integration: needs build release ## run the tests that drive the release binary 
 	@$(STAGE) integration Scripts/test integration
 
 test: needs build release ## run all tests; ends with the real parts that they used
-	@Scripts/test begin
-	@$(STAGE) unit Scripts/test unit
-	@$(STAGE) integration Scripts/test integration
-	@Scripts/test end
+	@Scripts/test all
 
 demo: needs release ## show the main job on a real etcd and Redis (BREAK=proxy|register|redis makes it fail)
 	@Scripts/demo
@@ -53,8 +50,10 @@ demo: needs release ## show the main job on a real etcd and Redis (BREAK=proxy|r
 soak: needs release ## two minutes of traffic and random kills (LEGATION_SOAK_SECONDS)
 	@$(STAGE) soak Scripts/soak
 
-slow: needs release sanitize ## what is too slow for every commit: sanitizers, every page of docs, a long soak
-	@for page in docs/*.md; do Scripts/docs-run "$$page"; done
+docs: needs release ## type every command of every page of docs/, and compare what it prints
+	@$(STAGE) docs bash -ec 'for page in docs/*.md; do Scripts/docs-run "$$page"; done'
+
+slow: needs release sanitize ## what is too slow for every commit: sanitizers, a soak of 15 minutes
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
 
 sanitize: ## run the relay's tests under the thread and the address sanitizer

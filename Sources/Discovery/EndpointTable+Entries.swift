@@ -104,6 +104,7 @@ extension EndpointTable {
         var group = groups[endpoint] ?? Group(identity: key, keys: [], member: member)
         if group.keys.isEmpty { present += 1 }
         if !group.keys.contains(key) { group.keys.append(key) }
+        if group.id == nil { isMissingIDs = true }
         groups[endpoint] = group
         refresh(endpoint)
     }

@@ -132,6 +132,7 @@ extension EndpointTable {
         wake(at: min(now + Self.probeInterval, departure.until))
         if groups[endpoint] == nil {
             groups[endpoint] = Group(identity: departure.key, keys: [], member: departure.member)
+            isMissingIDs = true
             hasChanged = true
         }
         guard !departure.isHeld else { return }

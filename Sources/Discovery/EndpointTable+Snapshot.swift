@@ -17,21 +17,25 @@ extension EndpointTable {
         from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool
     ) -> (current: [Instance], left: [RetiredInstance]) {
         hasChanged = false
+        if isMissingIDs {
+            for endpoint in groups.filter({ $0.value.id == nil }).keys.sorted() {
+                guard let group = groups[endpoint] else { continue }
+                groups[endpoint]?.id = allocator.acquire(
+                    key: group.identity.text, endpoint: endpoint, released: released)
+            }
+        }
         var instances: [Instance] = []
         instances.reserveCapacity(groups.count)
-        for endpoint in groups.keys.filter({ groups[$0]?.id == nil }).sorted() {
-            guard let group = groups[endpoint] else { continue }
-            groups[endpoint]?.id = allocator.acquire(
-                key: group.identity.text, endpoint: endpoint, released: released)
-        }
-        // One without an ID finds every slot taken by connections that still run: it is looked at again at the next call.
         for (endpoint, group) in groups {
             guard let id = group.id else { continue }
             let member = group.member
             instances.append(Instance(id: id, endpoint: endpoint, weight: member.weight, priority: member.priority))
         }
+        // One without an ID found every slot taken by connections that still run: it is looked at again next time.
         isShortOfSlots = instances.count < groups.count
+        isMissingIDs = isShortOfSlots
         instances.sort { $0.id.slot < $1.id.slot }
+        guard !retiring.isEmpty else { return (instances, []) }
         let inUse = Set(instances.map(\.id))
         let left = retiring.filter { !inUse.contains($0.id) }
         retiring = []

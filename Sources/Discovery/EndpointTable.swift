@@ -42,6 +42,8 @@ package struct EndpointTable: Sendable {
     package internal(set) var hasChanged = false
     /// Whether `instances(_:)` found no slot for one of them.
     package internal(set) var isShortOfSlots = false
+    /// Whether a group may be without an ID.
+    var isMissingIDs = false
     /// Members that the tables of other services have: the limit of the process is shared.
     package var membersElsewhere = 0
     package internal(set) var counters = EndpointCounters()

@@ -129,6 +129,7 @@ extension EndpointWatcher {
         // Before the first listing there is nothing to compare.
         guard known > 0 else { return }
         let listing = try await store.list(scope.range, keysOnly: true)
+        log.readable(scope.range)
         guard listing.revision >= known else {
             // What was known before we asked cannot be newer, unless history went back: then the watch is deaf.
             scope.restart.raise()

@@ -38,6 +38,12 @@ struct ServiceTables: Sendable {
         var untold = 0
     }
 
+    private struct Leaving: Sendable {
+        let service: ServiceName
+        let sequence: UInt64
+        let instance: RetiredInstance
+    }
+
     /// A service that changes all the time is summed up this often: its every change told would be a line per key.
     private static let summaryInterval = Duration.seconds(1)
 
@@ -46,7 +52,7 @@ struct ServiceTables: Sendable {
     private var links: [ServiceName: Link]
     private var allocator: InstanceAllocator
     /// Instances that left with a snapshot, until the relay has that snapshot.
-    private var leaving: [(service: ServiceName, sequence: UInt64, instance: RetiredInstance)] = []
+    private var leaving: [InstanceID: Leaving] = [:]
     /// Keys below the prefix that belong to no service, as far as a watch of the whole prefix showed them.
     private(set) var unplaced = 0
 
@@ -188,7 +194,9 @@ struct ServiceTables: Sendable {
             guard instances != link.instances || link.sequence == 0 else { continue }
             link.sequence += 1
             link.instances = instances
-            leaving += left.map { (service, link.sequence, $0) }
+            for instance in left {
+                leaving[instance.id] = Leaving(service: service, sequence: link.sequence, instance: instance)
+            }
             let summary = Self.summary(of: table, &link, now: now)
             links[service] = link
             let snapshot = EndpointSnapshot(sequence: link.sequence, instances: instances)
@@ -232,14 +240,13 @@ struct ServiceTables: Sendable {
     private mutating func settleLeaving(_ havePassedOn: (ServiceName, UInt64) -> Bool) {
         guard !leaving.isEmpty else { return }
         var inUse: [ServiceName: Set<InstanceID>] = [:]
-        leaving.removeAll { service, sequence, instance in
-            guard havePassedOn(service, sequence) else { return false }
-            let used = inUse[service] ?? Set(links[service]?.instances.map(\.id) ?? [])
-            inUse[service] = used
-            if !used.contains(instance.id) {
-                allocator.retire(instance.id, key: instance.key, endpoint: instance.endpoint)
-            }
-            return true
+        for (id, left) in leaving where havePassedOn(left.service, left.sequence) {
+            leaving[id] = nil
+            let used = inUse[left.service] ?? Set(links[left.service]?.instances.map(\.id) ?? [])
+            inUse[left.service] = used
+            // It may have come back since.
+            if used.contains(id) { continue }
+            allocator.retire(id, key: left.instance.key, endpoint: left.instance.endpoint)
         }
     }
 

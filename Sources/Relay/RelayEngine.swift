@@ -59,7 +59,7 @@ package final class RelayEngine: Sendable {
 
     /// Gives a link the instances that its next connections go to; those that are open stay where they are.
     ///
-    /// May come before `open`. A snapshot whose sequence is not above the last one's is ignored.
+    /// Whoever connects after this has returned gets one of them. May come before `open`. A snapshot whose sequence is not above the last one's is ignored.
     package func apply(_ snapshot: EndpointSnapshot, to link: Link.ID) {
         let table = LinkTable(snapshot, ledger: instances)
         state.withLock { state in

@@ -8,7 +8,7 @@ package import ServiceModel
 package enum RelayEvent: Sendable, Hashable {
     case connectionEnded(ConnectionEnd)
     case connectFailed(ConnectFailure)
-    /// A worker stopped accepting: at the connection limit (`errorNumber` 0), or EMFILE, ENFILE, ENOBUFS or ENOMEM.
+    /// A worker stopped accepting: at the connection limit (`errorNumber` 0), or EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL.
     case acceptPaused(errorNumber: Int32)
     /// It accepts again.
     case acceptResumed

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Daemon
+import Registry
 import Testing
 
 @testable import legation

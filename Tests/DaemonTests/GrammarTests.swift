@@ -82,8 +82,10 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     static let arguments: [Mistake] = [
         Mistake(command: .register, arguments: ["c", "6379", "redis"], key: "--address", value: nil),
         Mistake(command: .register, flags: [.address: ["10.0.0.1:1"]], key: "SERVICE", value: nil),
-        Mistake(command: .register, arguments: ["a//b"], flags: [.address: ["10.0.0.1:1"]], key: "SERVICE", value: "a//b"),
-        Mistake(command: .register, arguments: ["a", "b"], flags: [.address: ["10.0.0.1:1"]], key: "KEY=VALUE", value: "b"),
+        Mistake(
+            command: .register, arguments: ["a//b"], flags: [.address: ["10.0.0.1:1"]], key: "SERVICE", value: "a//b"),
+        Mistake(
+            command: .register, arguments: ["a", "b"], flags: [.address: ["10.0.0.1:1"]], key: "KEY=VALUE", value: "b"),
         Mistake(
             command: .register, arguments: ["a", "weight=x"], flags: [.address: ["10.0.0.1:1"]], key: "KEY=VALUE",
             value: "weight=x"),

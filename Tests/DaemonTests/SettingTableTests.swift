@@ -2,12 +2,14 @@
 // Copyright the Legation authors
 
 import Daemon
+import Etcd
 import Testing
 
 @Suite struct SettingTableTests {
     @Test func hasOneRowForEachName() {
-        #expect(Setting.table.map(\.name).sorted { $0.rawValue < $1.rawValue }
-            == SettingName.allCases.sorted { $0.rawValue < $1.rawValue })
+        #expect(
+            Setting.table.map(\.name).sorted { $0.rawValue < $1.rawValue }
+                == SettingName.allCases.sorted { $0.rawValue < $1.rawValue })
     }
 
     @Test(arguments: Setting.table.map(\.name))
@@ -16,7 +18,9 @@ import Testing
         #expect(setting.flag == "--\(name.rawValue)")
         #expect(setting.variable.hasPrefix("LEGATION_"))
         #expect(setting.variable.dropFirst(9).allSatisfy { $0.isUppercase || $0 == "_" })
-        for text in [setting.unit, setting.defaultText, setting.allowedForm, setting.sentence] { #expect(!text.isEmpty) }
+        for text in [setting.unit, setting.defaultText, setting.allowedForm, setting.sentence] {
+            #expect(!text.isEmpty)
+        }
         #expect(setting.sentence.hasSuffix("."))
         #expect(!setting.commands.isEmpty)
         for part in [setting.variable, setting.defaultText, setting.unit] { #expect(setting.help.contains(part)) }
@@ -62,7 +66,8 @@ import Testing
         let others = try values([:], ["ETCDCTL_ENDPOINTS": "http://b:1,http://c:1"]).given(.etcd)
         #expect(others.map(\.text) == ["http://b:1", "http://c:1"])
         #expect(others.map(\.key) == ["ETCDCTL_ENDPOINTS", "ETCDCTL_ENDPOINTS"])
-        #expect(try EtcdAccess(settings: values()).configuration.endpoints.map(\.description) == ["http://127.0.0.1:2379"])
+        #expect(
+            try EtcdAccess(settings: values()).configuration.endpoints.map(\.description) == ["http://127.0.0.1:2379"])
     }
 
     @Test func takesAnEmptyVariableForNone() throws {
@@ -70,8 +75,9 @@ import Testing
     }
 
     @Test func splitsListsByCommasAndJoinsRepetitions() throws {
-        #expect(try values([.allowTarget: ["10.0.0.0/8", "a=1.2.3.4,5.6.7.8"]]).given(.allowTarget).map(\.text)
-            == ["10.0.0.0/8", "a=1.2.3.4", "5.6.7.8"])
+        #expect(
+            try values([.allowTarget: ["10.0.0.0/8", "a=1.2.3.4,5.6.7.8"]]).given(.allowTarget).map(\.text)
+                == ["10.0.0.0/8", "a=1.2.3.4", "5.6.7.8"])
         #expect(throws: UsageError.self) { try values([:], ["LEGATION_ETCD": "http://a:1,,http://b:1"]).given(.etcd) }
     }
 
@@ -105,7 +111,8 @@ import Testing
 
 @Suite struct DurationTextTests {
     @Test(arguments: [
-        ("500ms", Duration.milliseconds(500)), ("2s", .seconds(2)), ("2", .seconds(2)), ("0", .zero), ("3m", .seconds(180)),
+        ("500ms", Duration.milliseconds(500)), ("2s", .seconds(2)), ("2", .seconds(2)), ("0", .zero),
+        ("3m", .seconds(180)),
         ("1h", .seconds(3600)), ("9999999999", .seconds(9_999_999_999)),
     ])
     func readsNumbersWithUnits(text: String, duration: Duration) {

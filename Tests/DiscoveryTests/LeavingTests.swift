@@ -322,6 +322,36 @@ import Testing
         #expect(harness.used == [1, 3, 4], "one of four, not two")
     }
 
+    /// Backends that live are never cut down to less than half of what there was, whatever their registrators do.
+    @Test(arguments: [UInt64](1...20))
+    func halfOfTheLargestSetIsAlwaysInUse(_ seed: UInt64) throws {
+        var random = SplitMix(state: seed)
+        var harness = try TableHarness()
+        harness.accepting = Set((1...12).map(TableHarness.endpoint))
+        var up: Set<Int> = []
+        var sizes: [(at: Duration, size: Int)] = []
+        for _ in 0..<500 {
+            let number = Int.random(in: 1...12, using: &random)
+            if Int.random(in: 0...2, using: &random) == 0 {
+                harness.put("\(number)", TableHarness.value(TableHarness.endpoint(number)), lease: RegistryLease(1))
+                up.insert(number)
+            } else {
+                // Also two at once; no lease is known any more, so that none of it is meant.
+                let gone = Set([number, Int.random(in: 1...12, using: &random)]).intersection(up)
+                if !gone.isEmpty { harness.delete(gone.map(String.init)) }
+                up.subtract(gone)
+            }
+            #expect(up.isSubset(of: harness.used))
+            harness.answer()
+            sizes.append((harness.now, up.count))
+            let largest = sizes.filter { $0.at > harness.now - .seconds(60) }.map(\.size).max() ?? 0
+            #expect(harness.used.count * 2 >= largest && (largest == 0 || !harness.used.isEmpty))
+            harness.pass(.milliseconds(Int64.random(in: 0...9000, using: &random)))
+        }
+        harness.pass(.seconds(61))
+        #expect(Set(harness.used) == up)
+    }
+
     // MARK: Rule 4
 
     @Test func holdsDoNotExpireWhileNothingCanBeLearned() throws {

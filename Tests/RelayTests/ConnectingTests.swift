@@ -198,6 +198,23 @@ extension SocketSuites {
             }
         }
 
+        @Test func clientsAfterASnapshotNeverGetWhatItLacks() async throws {
+            try await withRelay(workers: 2) { relay in
+                let backends = [try TestBackend(), try TestBackend()]
+                for round in 0..<300 {
+                    let (present, absent) = (backends[round % 2], backends[(round + 1) % 2])
+                    relay.apply([present.endpoint], firstSlot: UInt32(round))
+                    let (client, served) = try relay.connectedPair(to: present)
+                    try served.send("x")
+                    #expect(try client.receiveText(1) == "x")
+                    #expect(!absent.hasClient())
+                }
+                try eventually("all former instances are released") {
+                    (0..<299).allSatisfy { relay.engine.hasReleased(InstanceID(slot: $0, generation: 1)) }
+                }
+            }
+        }
+
         @Test func snapshotThatIsNotNewerIsIgnored() async throws {
             try await withRelay { relay in
                 let (newer, older) = (try TestBackend(), try TestBackend())
@@ -222,6 +239,22 @@ extension SocketSuites {
                 try backend.accept().send("new")
                 #expect(try client.receiveText(3) == "new")
             }
+        }
+
+        @Test(arguments: [IPAddress.loopbackV4, .loopbackV6])
+        func socketThatMeetsItselfIsRecognised(address: IPAddress) throws {
+            let backend = try TestBackend(at: Endpoint(address, port: 0))
+            let target = SocketAddress(backend.endpoint)
+            let other = try TestSocket(connectedTo: backend.endpoint)
+            #expect(!StreamSocket.isConnectedToItself(other.descriptor, calling: target))
+            let free = SocketAddress(try TestBackend.deadEndpoint(on: address))
+            let socket = OwnedDescriptor(adopting: Int32(StreamSocket.make(family: free.family)))
+            #expect(free.read { bind(socket.number, $0, $1) } == 0)
+            // Both ends are this socket, so the connect has succeeded by itself.
+            let result = StreamSocket.connect(socket.number, to: free)
+            #expect(result == 0 || result == -Int(EINPROGRESS))
+            #expect(StreamSocket.isConnected(socket.number))
+            #expect(StreamSocket.isConnectedToItself(socket.number, calling: free))
         }
 
         @Test func missingRouteIsAFailureLikeAnyOther() async throws {

@@ -96,7 +96,7 @@ extension SocketSuites {
         }
 
         @Test func descriptorsAreGivenBackWhateverTheEnd() async throws {
-            let before = try openDescriptors()
+            let before = try await settledDescriptors()
             let backend = try TestBackend()
             try await withRelay(workers: 2) { relay in
                 relay.apply([try TestBackend.deadEndpoint(), backend.endpoint])

@@ -103,7 +103,7 @@ extension SocketSuites {
 
         @Test(.timeLimit(.minutes(2)))
         func thousandConnectionsRunAtOnce() async throws {
-            let before = try openDescriptors()
+            let before = try await settledDescriptors()
             try DescriptorLimit.raise()
             try await withRelay(workers: 2) { relay in
                 let backend = try TestBackend()
@@ -126,6 +126,28 @@ extension SocketSuites {
             try await onThread {
                 try eventually("descriptors are as before") { try openDescriptors() == before }
             }
+        }
+
+        @Test func workersShareASingleListener() async throws {
+            let engine = try RelayEngine(configuration: RelayConfiguration(workers: 2))
+            let sockets = try ListeningSockets.bind(Endpoint(.loopbackV4, port: 0), dualStack: false, count: 1)
+            let endpoint = try ListeningSockets.boundEndpoint(of: sockets.numbers[0])
+            let backend = try TestBackend()
+            let link = Link(id: Link.ID(1), name: "inherited")
+            let instance = Instance(id: InstanceID(slot: 0, generation: 1), endpoint: backend.endpoint)
+            engine.apply(EndpointSnapshot(sequence: 1, instances: [instance]), to: link.id)
+            engine.open(link, listeners: sockets, policy: LinkPolicy())
+            async let running: Void = engine.run()
+            try await onThread {
+                for number in 0..<200 {
+                    let client = try TestSocket(connectedTo: endpoint)
+                    try client.send("\(1_000 + number)")
+                    #expect(try backend.accept().receiveText(4) == "\(1_000 + number)")
+                }
+                #expect(engine.close(link.id).count == 1)
+            }
+            engine.shutdown(deadline: .now)
+            try await running
         }
 
         @Test func ipv4ClientsReachADualStackListenerAndAnIPv6Instance() async throws {

@@ -128,6 +128,26 @@ extension SocketSuites {
             }
         }
 
+        /// Both halves' events come in one turn: the second is about a connection that the first has ended, and by then
+        /// its slot and its descriptors may be another's.
+        @Test func eventsOfASocketThatIsGoneAreDropped() async throws {
+            try await withRelay { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                try eventually("a stale event", within: .seconds(20)) {
+                    let pairs = try (0..<50).map { _ in try relay.connectedPair(to: backend) }
+                    for pair in pairs {
+                        pair.client.reset()
+                        pair.backend.reset()
+                    }
+                    let (client, served) = try relay.connectedPair(to: backend)
+                    try client.send("intact")
+                    guard try served.receiveText(6) == "intact" else { throw TestFailure("another's bytes") }
+                    return relay.engine.statistics().staleEvents > 0
+                }
+            }
+        }
+
         @Test func answerToAClientThatIsGoneResetsTheBackend() async throws {
             try await withRelay { relay in
                 let backend = try TestBackend()

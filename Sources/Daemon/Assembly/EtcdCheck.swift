@@ -45,55 +45,47 @@ package enum EtcdCheck {
     private static func check(
         _ client: EtcdClient, layout: KeyLayout, writes: Bool
     ) async -> (members: [Member], steps: [EtcdFindings.Step]) {
-        var steps: [EtcdFindings.Step] = []
+        var series = Series()
         var members: [Member] = []
-        steps.append(
-            await step("member list") {
-                members = try await client.memberList()
-                return members.map { $0.name.isEmpty ? String($0.id, radix: 16) : $0.name }.joined(separator: ", ")
-            })
-        for prefix in ["\(layout.prefix)/", "\(layout.prefix)-nodes/", "\(layout.prefix)-holds/"] {
-            steps.append(
-                await step("read \(prefix)") {
-                    let listing = try await client.list(.prefix(prefix), keysOnly: true)
-                    return "\(listing.keyValues.count) keys at revision \(listing.revision)"
-                })
+        await series.step("member list") {
+            members = try await client.memberList()
+            return members.map { $0.name.isEmpty ? String($0.id, radix: 16) : $0.name }.joined(separator: ", ")
         }
-        steps += await checkLease(client, probeKey: writes ? probeKey(layout) : nil)
-        return (members, steps)
+        for prefix in ["\(layout.prefix)/", "\(layout.prefix)-nodes/", "\(layout.prefix)-holds/"] {
+            await series.step("read \(prefix)") {
+                let listing = try await client.list(.prefix(prefix), keysOnly: true)
+                return "\(listing.keyValues.count) keys at revision \(listing.revision)"
+            }
+        }
+        await checkLease(client, probeKey: writes ? probeKey(layout) : nil, in: &series)
+        return (members, series.steps)
     }
 
     /// A lease granted, kept and revoked; in between, a key put on it and deleted.
-    private static func checkLease(_ client: EtcdClient, probeKey: String?) async -> [EtcdFindings.Step] {
-        var lease: LeaseID?
-        var steps = [
-            await step("lease grant") {
-                let (granted, timeToLive) = try await client.grantLease(timeToLive: probeTimeToLive)
-                lease = granted
-                return "\(granted), \(DurationText.format(timeToLive))"
-            }
-        ]
-        guard let lease else { return steps }
-        if let probeKey {
-            steps.append(
-                await step("put \(probeKey)") {
-                    "revision \(try await client.put(probeKey, Array("{}".utf8), lease: lease))"
-                })
-            steps.append(await step("delete \(probeKey)") { "revision \(try await client.delete(.key(probeKey)))" })
+    private static func checkLease(_ client: EtcdClient, probeKey: String?, in series: inout Series) async {
+        var granted: LeaseID?
+        await series.step("lease grant") {
+            let (lease, timeToLive) = try await client.grantLease(timeToLive: probeTimeToLive)
+            granted = lease
+            return "\(lease), \(DurationText.format(timeToLive))"
         }
-        steps.append(
-            await step("lease keepalive") {
-                guard let left = try await client.keepAliveOnce(lease) else {
-                    throw EtcdError(.leaseNotFound, "the lease is gone")
-                }
-                return DurationText.format(left)
-            })
-        steps.append(
-            await step("lease revoke") {
-                try await client.revokeLease(lease)
-                return "\(lease)"
-            })
-        return steps
+        guard let lease = granted else { return }
+        if let probeKey {
+            await series.step("put \(probeKey)") {
+                "revision \(try await client.put(probeKey, Array("{}".utf8), lease: lease))"
+            }
+            await series.step("delete \(probeKey)") { "revision \(try await client.delete(.key(probeKey)))" }
+        }
+        await series.step("lease keepalive") {
+            guard let left = try await client.keepAliveOnce(lease) else {
+                throw EtcdError(.leaseNotFound, "the lease is gone")
+            }
+            return DurationText.format(left)
+        }
+        await series.step("lease revoke") {
+            try await client.revokeLease(lease)
+            return "\(lease)"
+        }
     }
 
     /// `nodes` shows only what it can read as a presence, so a probe under it confuses nobody for its few milliseconds.
@@ -101,11 +93,22 @@ package enum EtcdCheck {
         layout.presenceKey(node: "check-etcd", process: String(UInt64.random(in: .min ... .max), radix: 16))
     }
 
-    private static func step(_ name: String, _ body: () async throws -> String) async -> EtcdFindings.Step {
-        do {
-            return EtcdFindings.Step(name, isOK: true, try await body())
-        } catch {
-            return EtcdFindings.Step(name, isOK: false, "\(error)")
+    /// One question after another. When one is not answered the rest are not asked: each would cost its whole time.
+    private struct Series {
+        private(set) var steps: [EtcdFindings.Step] = []
+        private var isSilent = false
+
+        mutating func step(_ name: String, _ body: () async throws -> String) async {
+            guard !isSilent else {
+                steps.append(EtcdFindings.Step(name, isOK: false, "not tried, etcd does not answer"))
+                return
+            }
+            do {
+                steps.append(EtcdFindings.Step(name, isOK: true, try await body()))
+            } catch {
+                isSilent = (error as? EtcdError)?.isTransient == true
+                steps.append(EtcdFindings.Step(name, isOK: false, "\(error)"))
+            }
         }
     }
 }

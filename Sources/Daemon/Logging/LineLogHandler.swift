@@ -7,8 +7,7 @@ package import Logging
 /// Writes each message as one line to standard error: `2026-11-22T11:00:00.123Z info "listening" link=pg address=…`.
 ///
 /// Time is UTC; then level, the message in quotes, and the metadata in the order of its keys. One `write` a line, so
-/// that the lines of several threads do not mix; a line that standard error does not take at once is lost, because no
-/// log is worth a standstill.
+/// that the lines of several threads do not mix; a line that standard error refuses is lost.
 package struct LineLogHandler: LogHandler {
     package var logLevel: Logger.Level
     package var metadata: Logger.Metadata = [:]

@@ -15,6 +15,7 @@ package final class RelayReporter: Sendable {
     /// What lines are told apart by.
     private enum Kind: Hashable {
         case notAccepting(Link.ID, InstanceID)
+        case noPortLeft(Link.ID, InstanceID)
         case noInstance(Link.ID)
         case unreachable(Link.ID)
         case acceptPaused
@@ -56,8 +57,9 @@ package final class RelayReporter: Sendable {
             switch event {
             case .connectFailed(let failure):
                 hasFailure = true
+                let (link, instance) = (failure.link, failure.instance)
                 tell(
-                    .notAccepting(failure.link, failure.instance),
+                    failure.isInstanceAtFault ? .notAccepting(link, instance) : .noPortLeft(link, instance),
                     ["error": "\(SyscallError.meaning(of: failure.errorNumber))"])
             case .connectionEnded(let end): report(end)
             case .acceptPaused(let number):
@@ -118,6 +120,7 @@ package final class RelayReporter: Sendable {
     private static func message(of kind: Kind) -> StaticString {
         switch kind {
         case .notAccepting: "instance does not accept connections"
+        case .noPortLeft: "no local port left towards an instance"
         case .noInstance: "client refused, the link has no instance"
         case .unreachable: "client refused, no instance accepted in time"
         case .acceptPaused: "accepting paused"
@@ -127,7 +130,7 @@ package final class RelayReporter: Sendable {
 
     private func metadata(of kind: Kind) -> Logger.Metadata {
         switch kind {
-        case .notAccepting(let link, let instance):
+        case .notAccepting(let link, let instance), .noPortLeft(let link, let instance):
             ["link": "\(name(of: link))", "endpoint": "\(endpoint(of: instance))"]
         case .noInstance(let link), .unreachable(let link): ["link": "\(name(of: link))"]
         case .acceptPaused, .resources: [:]

@@ -12,6 +12,11 @@ package struct EtcdFindings: Sendable {
         package let endpoint: EtcdEndpoint
         /// What it said of itself, or why it did not.
         package let status: Result<MemberStatus, EtcdError>
+
+        package init(endpoint: EtcdEndpoint, status: Result<MemberStatus, EtcdError>) {
+            self.endpoint = endpoint
+            self.status = status
+        }
     }
 
     /// One thing that was tried.

@@ -50,6 +50,21 @@ struct SocketAddress {
         }
     }
 
+    /// Whether both name the same endpoint.
+    func isEqual(to other: SocketAddress) -> Bool {
+        guard length == other.length, family == other.family else { return false }
+        return withUnsafeBytes(of: raw) { left in
+            withUnsafeBytes(of: other.raw) { right in
+                switch family {
+                // Port and address; what follows them is padding.
+                case AF_INET: left[2..<8].elementsEqual(right[2..<8])
+                // Port, and the address behind the flow label.
+                default: left[2..<4].elementsEqual(right[2..<4]) && left[8..<24].elementsEqual(right[8..<24])
+                }
+            }
+        }
+    }
+
     // Hot path: the closures do not escape and are inlined.
     @inline(__always)
     func read<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {

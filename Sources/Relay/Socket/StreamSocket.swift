@@ -49,6 +49,18 @@ enum StreamSocket {
         return peer.fill { address, length in Syscall.retrying { Int(getpeername(descriptor, address, length)) } } == 0
     }
 
+    /// Whether a connect to `address` has met itself.
+    ///
+    /// Where nobody listens, the kernel may choose the very port that is called as the caller's own; TCP then opens the
+    /// connection from both ends at once (RFC 9293, 3.5), and the client would talk to itself.
+    static func isConnectedToItself(_ descriptor: Int32, calling address: SocketAddress) -> Bool {
+        var own = SocketAddress()
+        let result = own.fill { pointer, length in
+            Syscall.retrying { Int(getsockname(descriptor, pointer, length)) }
+        }
+        return result == 0 && own.isEqual(to: address)
+    }
+
     /// Sends FIN after what was written. A socket that is gone already says so by an event of its own.
     static func endWriting(_ descriptor: Int32) {
         _ = Syscall.retrying { Int(shutdown(descriptor, Int32(SHUT_WR))) }

@@ -54,7 +54,7 @@ extension RelayWorker {
     func acceptLast() {
         for slot in listeners where !acceptPause.isPaused {
             guard let listener = slot.listener, slot.isRegistered else { continue }
-            accept(from: listener.descriptor, for: slot.link, atMost: Self.lastAccepts)
+            accept(from: listener.descriptor, for: slot.link, atMost: Self.lastAccepts, isLast: true)
         }
     }
 
@@ -71,7 +71,10 @@ extension RelayWorker {
         report(.acceptResumed)
     }
 
-    private func accept(from descriptor: Int32, for link: UnsafeMutablePointer<WorkerLink>, atMost limit: Int) {
+    /// - Parameter isLast: whether a command is being carried out by this, so that others have to wait.
+    private func accept(
+        from descriptor: Int32, for link: UnsafeMutablePointer<WorkerLink>, atMost limit: Int, isLast: Bool = false
+    ) {
         var peer = SocketAddress()
         var accepted = 0
         while accepted < limit {
@@ -80,17 +83,33 @@ extension RelayWorker {
             if result >= 0 {
                 accepted += 1
                 acceptPause.succeeded()
-                admit(Int32(result), from: peer.endpoint, for: link)
+                let client = peer.endpoint
+                if !isLast, port.hasCommands { return admitAfterCommands(Int32(result), from: client, for: link) }
+                admit(Int32(result), from: client, for: link)
                 continue
             }
             counters.givePlaceBack()
             switch Int32(-result) {
             case EAGAIN: return
-            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return pauseAccepting(errorNumber: Int32(-result))
+            // EINVAL: someone who shares the socket has shut it down; asking again at once would be a busy loop.
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL: return pauseAccepting(errorNumber: Int32(-result))
             // The client has gone, or its network has (accept(2), "Error handling"): the next one.
             default: accepted += 1
             }
         }
+    }
+
+    /// Who came after a command must see what it has changed, though the mailbox's own event is still to come. The
+    /// listener may be gone after that: no further look at it in this turn.
+    private func admitAfterCommands(
+        _ descriptor: Int32, from client: Endpoint?, for link: UnsafeMutablePointer<WorkerLink>
+    ) {
+        // The client counts already, so that the link is not called drained before it is.
+        link.pointee.ledger.connectionOpened()
+        carryOutCommands()
+        admit(descriptor, from: client, for: link)
+        link.pointee.ledger.connectionClosed()
+        if link.pointee.isDraining { reportIfDrained(link) }
     }
 
     /// Stops accepting for a while: the clients wait in the backlog, and connections that end make room.

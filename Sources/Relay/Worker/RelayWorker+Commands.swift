@@ -6,7 +6,11 @@ internal import ServiceModel
 
 /// What the engine asks for, and deadlines that are not a single connection's.
 extension RelayWorker {
-    func carryOut(_ command: WorkerCommand) {
+    func carryOutCommands() {
+        for command in port.takeCommands() { carryOut(command) }
+    }
+
+    private func carryOut(_ command: WorkerCommand) {
         switch command {
         case .open(let ledger, let policy, let opened, let isShared):
             open(link(ledger), policy, opened, isShared: isShared)

@@ -123,6 +123,7 @@ extension RelayWorker {
         StreamSocket.prepare(half.pointee.descriptor)
         let result = StreamSocket.connect(half.pointee.descriptor, to: address)
         guard result == 0 || result == -Int(EINPROGRESS) else { return Int32(-result) }
+        if StreamSocket.isConnectedToItself(half.pointee.descriptor, calling: address) { return ECONNREFUSED }
         // Registered after the connect: a socket that was never connected would report itself as hung up.
         return Int32(-watch(2 * slot + 1))
     }

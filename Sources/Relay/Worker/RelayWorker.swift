@@ -123,7 +123,7 @@ final class RelayWorker {
         case .listener(let index):
             accept(fromListener: Int(index), generation: token.generation)
         case .wakeUp:
-            for command in port.takeCommands() { carryOut(command) }
+            carryOutCommands()
         }
     }
 

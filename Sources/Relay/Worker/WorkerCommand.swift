@@ -54,6 +54,7 @@ final class WorkerPort: Sendable {
     let events: EventRing
     private let wakeUp: EventCounter
     private let mailbox = Mutex(Mailbox())
+    private let isWaitedFor = Atomic(false)
 
     init(eventCapacity: Int) throws(SyscallError) {
         epoll = try Epoll()
@@ -69,15 +70,20 @@ final class WorkerPort: Sendable {
         let (isPosted, isFirst) = mailbox.withLock { mailbox in
             guard !mailbox.isClosed else { return (false, false) }
             mailbox.commands.append(command)
+            isWaitedFor.store(true, ordering: .releasing)
             return (true, mailbox.commands.count == 1)
         }
         if isFirst { wakeUp.signal() }
         return isPosted
     }
 
+    /// Whether there are commands that the worker has not taken, without a lock.
+    var hasCommands: Bool { isWaitedFor.load(ordering: .acquiring) }
+
     func takeCommands() -> [WorkerCommand] {
         wakeUp.clear()
         return mailbox.withLock { mailbox in
+            isWaitedFor.store(false, ordering: .releasing)
             defer { mailbox.commands = [] }
             return mailbox.commands
         }

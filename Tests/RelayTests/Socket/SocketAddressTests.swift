@@ -13,6 +13,16 @@ import Testing
         #expect(SocketAddress(endpoint).endpoint == endpoint)
     }
 
+    @Test func equalityIsOfFamilyAddressAndPort() throws {
+        let texts = ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.2:80", "[::1]:80", "[::1]:81", "[::2]:80", "[1::1]:80"]
+        for left in texts {
+            for right in texts {
+                let (one, other) = (try #require(Endpoint(left)), try #require(Endpoint(right)))
+                #expect(SocketAddress(one).isEqual(to: SocketAddress(other)) == (left == right))
+            }
+        }
+    }
+
     @Test func nothingIsNoEndpoint() {
         #expect(SocketAddress().endpoint == nil)
     }

@@ -154,8 +154,8 @@ final class TestBackend: Sendable {
     func close() { listener.close() }
 
     /// A loopback endpoint where nobody listens.
-    static func deadEndpoint() throws -> Endpoint {
-        let backend = try TestBackend()
+    static func deadEndpoint(on address: IPAddress = .loopbackV4) throws -> Endpoint {
+        let backend = try TestBackend(at: Endpoint(address, port: 0))
         backend.close()
         return backend.endpoint
     }

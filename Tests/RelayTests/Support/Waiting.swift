@@ -63,6 +63,20 @@ final class Beside<Result: Sendable>: Sendable {
     }
 }
 
+/// Descriptors that this process has open once nothing changes any more: a test before may still be closing its own.
+func settledDescriptors() async throws -> [Int32] {
+    try await onThread {
+        var (last, equal) = (try openDescriptors(), 0)
+        try eventually("descriptors settle") {
+            let current = try openDescriptors()
+            equal = current == last ? equal + 1 : 0
+            last = current
+            return equal == 50
+        }
+        return last
+    }
+}
+
 /// Descriptors that this process has open.
 func openDescriptors() throws -> [Int32] {
     guard let directory = opendir("/proc/self/fd") else { throw SyscallError(call: "opendir", number: errno) }
