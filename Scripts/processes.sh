@@ -20,12 +20,19 @@ export ETCDCTL_API=3
 
 milliseconds() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
 
-# Ports that the kernel says are free, all different.
+# Free ports, all different, below those that the kernel gives to outgoing connections (32768 on), which would otherwise
+# take one before its program does, and above those that TestSupport's FreePorts gives out.
 free_ports() {
     python3 - "$1" <<'PYTHON'
-import socket, sys
-sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
-for one in sockets: one.bind(("127.0.0.1", 0))
+import random, socket, sys
+sockets = []
+while len(sockets) < int(sys.argv[1]):
+    one = socket.socket()
+    try:
+        one.bind(("127.0.0.1", random.randrange(30000, 32768)))
+        sockets.append(one)
+    except OSError:
+        one.close()
 print(*[one.getsockname()[1] for one in sockets])
 PYTHON
 }
@@ -89,12 +96,14 @@ leftovers() {
 }
 
 clean_up() {
-    local pid rest
+    local pid found
     for pid in "${pid_of[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "${pid_of[@]}"; do wait "$pid" 2>/dev/null || true; done
-    # Again, until there is none: what is killed may have started another while they were listed.
-    while leftovers >"$work/leftovers" && [ -s "$work/leftovers" ]; do
-        while read -r pid rest; do kill -KILL "$pid" 2>/dev/null || true; done <"$work/leftovers"
+    # What those had started, and what that starts while we look.
+    for _ in {1..50}; do
+        mapfile -t found < <(leftovers)
+        [ ${#found[@]} -gt 0 ] || break
+        for pid in "${found[@]%% *}"; do kill -KILL "$pid" 2>/dev/null || true; done
         sleep 0.02
     done
     rm -rf "$work"

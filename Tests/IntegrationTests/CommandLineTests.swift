@@ -77,7 +77,7 @@ struct CommandLineTests {
         (["proxy", "--balance", "best", "web:80"], [:], ["--balance", "best", "round-robin"]),
         (["proxy", "--hold", "-1s", "web:80"], [:], ["--hold"]),
         (["proxy", "--allow-target", "10.0.0.1/33", "web:80"], [:], ["--allow-target", "10.0.0.1/33", "CIDR"]),
-        (["proxy", "--etcd", "etcd:0", "web:80"], [:], ["--etcd", "etcd:0", "http"]),
+        (["proxy", "--etcd", "etcd:2379/v3", "web:80"], [:], ["--etcd", "etcd:2379/v3", "http"]),
         (["proxy", "web:80"], ["ETCDCTL_ENDPOINTS": "ftp://x:1"], ["ETCDCTL_ENDPOINTS", "ftp://x:1"]),
         (["proxy", "--etcd-ca", "/nowhere.pem", "web:80"], [:], ["--etcd-ca", "/nowhere.pem"]),
         (["proxy", "--etcd-cert", "/dev/null", "web:80"], [:], ["--etcd-key"]),

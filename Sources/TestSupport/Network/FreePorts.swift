@@ -14,7 +14,7 @@ package enum FreePorts {
     package static func take() throws -> UInt16 {
         for _ in 0..<1000 {
             let port = next.withLock { next in
-                next = next >= 32_000 ? 12_000 : next + 1
+                next = next >= 29_999 ? 12_000 : next + 1
                 return next
             }
             if isFree(port) { return port }
