@@ -16,7 +16,7 @@ struct ForwardTests {
             try await withClientLoop(to: forward.endpoint, pause: .milliseconds(5)) { loop in
                 try await waitFor("some rounds") { loop.rounds.count > 30 }
                 #expect(loop.counts.keys.sorted() == ["first"])
-                first.refuse()
+                try await loop.betweenRounds { first.refuse() }
                 let refused = ContinuousClock.now
                 try await eventually("next target used", within: .milliseconds(250), since: refused) {
                     loop.counts["second", default: 0] > 0
@@ -25,7 +25,7 @@ struct ForwardTests {
                 try await eventually("first target used again", within: .seconds(1)) {
                     loop.counts["first again", default: 0] > 0
                 }
-                again.refuse()
+                try await loop.betweenRounds { again.refuse() }
                 try await waitFor("second again") { loop.rounds.last?.name == "second" }
                 #expect(loop.failures.isEmpty)
             }

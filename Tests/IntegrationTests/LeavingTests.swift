@@ -95,7 +95,8 @@ struct LeavingTests {
                 }
                 #expect(try await serves(scene.proxy.endpoint, exactly: ["A", "B"], window: 8))
                 // Probed every 5 s, dropped at the first refusal.
-                scene.backends["A"]?.close()
+                let backend = try #require(scene.backends["A"])
+                try await loop.betweenRounds { backend.close() }
                 try await eventually("rule 3: a held one that refuses is dropped", within: .seconds(6)) {
                     try await stage.services(etcd: scene.etcd, ["web"]).heldKeys == [scene.key("B")]
                 }

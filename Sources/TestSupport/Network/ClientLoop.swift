@@ -21,8 +21,15 @@ package final class ClientLoop: Sendable {
         var hasEnded = false
     }
     private let state = Mutex(State())
+    /// Held during a round.
+    private let round = Mutex(())
 
     private init() {}
+
+    /// Runs `body` while no round is under way: what it takes away is then in no client's hands.
+    package func betweenRounds(_ body: @escaping @Sendable () -> Void) async throws {
+        try await blocking { self.round.withLock { _ in body() } }
+    }
 
     package var rounds: [Round] { state.withLock { $0.rounds } }
     package var failures: [String] { rounds.compactMap(\.failure) }
@@ -47,7 +54,7 @@ package final class ClientLoop: Sendable {
         startThread {
             while !loop.state.withLock({ $0.isStopping }) {
                 let start = ContinuousClock.now
-                let result = Result { try round(to: endpoint) }
+                let result = loop.round.withLock { _ in Result { try round(to: endpoint) } }
                 let took = ContinuousClock.now - start
                 loop.state.withLock { state in
                     switch result {
