@@ -44,7 +44,8 @@ final class ConnectionSlot: Sendable {
         if let connection = found ?? nil { return connection }
         if Task.isCancelled { throw EtcdError(.cancelled, "\(what): cancelled") }
         let reason = state.withLock { $0.lastFailure?.message } ?? "no member has answered yet"
-        throw EtcdError(.unavailable, "\(what): no connection to etcd within \(limit): \(reason)")
+        let waited = "\(limit.nanoseconds / 1_000_000) ms"
+        throw EtcdError(.unavailable, "\(what): no connection to etcd within \(waited): \(reason)")
     }
 
     /// - Returns: nil when the task was cancelled.

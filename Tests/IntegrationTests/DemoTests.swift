@@ -4,9 +4,23 @@
 import TestSupport
 import Testing
 
-/// `make demo` must notice when what it shows is not true.
+/// `make demo` shows the main job, and must notice when what it shows is not true.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct DemoTests {
+    @Test func theDemoIsTrueAndLeavesNothingRunning() async throws {
+        try await withStage(.waiting) { stage in
+            let begun = ContinuousClock.now
+            let demo = try await stage.start(
+                Command(
+                    "\(PackageRoot.path)/Scripts/demo", environment: ["LEGATION_BINARY": try LegationBinary.path],
+                    grace: .seconds(5)))
+            #expect(try await demo.end(within: .seconds(120)) == .code(0), "\(demo.lastLines())")
+            report(.now - begun, "the demo, beside every other test", promise: .seconds(40))
+            #expect(demo.output.contains("ping: PONG"))
+            #expect(demo.leftBehind.isEmpty)
+        }
+    }
+
     @Test(arguments: ["proxy", "register", "redis"])
     func aBrokenDemoFailsAndLeavesNothingRunning(part: String) async throws {
         try await withStage(.waiting) { stage in
