@@ -74,9 +74,6 @@ package final class Backend: Sendable {
         }
     }
 
-    /// Says nothing and waits for the end.
-    package static func silent(_ connection: TCPConnection) throws { _ = try connection.receiveToEnd() }
-
     // MARK: - What happened
 
     package var dials: [Dial] { state.withLock { $0.dials } }

@@ -18,7 +18,6 @@ package struct SocketFailure: Error, Hashable, CustomStringConvertible {
 
     package var isReset: Bool { number == ECONNRESET || number == EPIPE }
     package var isRefused: Bool { number == ECONNREFUSED }
-    package var isTimeout: Bool { number == EAGAIN || number == EINPROGRESS || number == ETIMEDOUT }
 
     package var description: String { "\(operation): \(String(cString: strerror(number)))" }
 }
@@ -50,9 +49,6 @@ package final class TCPConnection: Sendable {
         }
         return connection
     }
-
-    /// Our own address, as the peer sees it.
-    package var localEndpoint: Endpoint? { SocketAddress(of: descriptor)?.endpoint }
 
     // MARK: - Sending
 
@@ -154,9 +150,6 @@ package final class TCPConnection: Sendable {
             _ = shutdown(descriptor, Int32(SHUT_RD))
         }
     }
-
-    /// A small receive buffer, to be set before a reader stops reading.
-    package func setReceiveBuffer(_ bytes: Int32) { set(SOL_SOCKET, SO_RCVBUF, bytes) }
 
     private func setLingerZero() {
         var value = linger(l_onoff: 1, l_linger: 0)

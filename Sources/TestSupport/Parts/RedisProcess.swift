@@ -66,11 +66,3 @@ extension Stage {
         return RedisProcess(endpoint: endpoint, process: process)
     }
 }
-
-/// A redis-server of its own for `body`.
-@discardableResult
-package func withRedis<Result>(
-    load: Load = .short, test: String = #function, _ body: (RedisProcess) async throws -> Result
-) async throws -> Result {
-    try await withStage(load, test: test) { stage in try await body(stage.redis()) }
-}

@@ -41,14 +41,3 @@ package func withProcesses<Result>(_ body: (ProcessHost) async throws -> Result)
         return try await body(ProcessHost(launches))
     }
 }
-
-/// One program for as long as `body` runs.
-package func withProcess<Result>(
-    _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], grace: Duration = .zero,
-    _ body: (ProcessUnderTest) async throws -> Result
-) async throws -> Result {
-    try await withProcesses { host in
-        let command = Command(executable, arguments, environment: environment, grace: grace)
-        return try await body(host.start(command))
-    }
-}

@@ -32,7 +32,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
     private enum Phase: Sendable {
         case waiting
         case running(pid: pid_t, send: @Sendable (Signal) throws -> Void)
-        case ended(ExitStatus, at: ContinuousClock.Instant)
+        case ended(ExitStatus)
         case failed(String)
     }
 
@@ -53,7 +53,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
         switch state.withLock({ $0.phase }) {
         case .waiting: "starting"
         case .running(let pid, _): "pid \(pid)"
-        case .ended(let status, _): "\(status)"
+        case .ended(let status): "\(status)"
         case .failed(let why): "not started: \(why)"
         }
     }
@@ -72,14 +72,8 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
 
     /// Nil while it runs.
     package var exitStatus: ExitStatus? {
-        guard case .ended(let status, _) = state.withLock({ $0.phase }) else { return nil }
+        guard case .ended(let status) = state.withLock({ $0.phase }) else { return nil }
         return status
-    }
-
-    /// When its end was seen.
-    package var endedAt: ContinuousClock.Instant? {
-        guard case .ended(_, let at) = state.withLock({ $0.phase }) else { return nil }
-        return at
     }
 
     /// Sends a signal to the program alone, never to what it has started.
@@ -196,7 +190,7 @@ package final class ProcessUnderTest: Sendable, CustomStringConvertible {
                 case .exited(let code): .code(code)
                 case .signaled(let number): .signal(number)
                 }
-            state.withLock { $0.phase = .ended(status, at: .now) }
+            state.withLock { $0.phase = .ended(status) }
         } catch {
             state.withLock { $0.phase = .failed("\(error)") }
         }
