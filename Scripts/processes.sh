@@ -21,13 +21,14 @@ export ETCDCTL_API=3
 milliseconds() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
 
 # Free ports, all different, below those that the kernel gives to outgoing connections (32768 on), which would otherwise
-# take one before its program does. Each script begins at a place of its own, so that several may run at once.
+# take one before its program does, and above those of TestSupport's FreePorts. Each script begins at a place of its own,
+# so that several may run at once.
 free_ports() {
     python3 - "$1" $$ <<'PYTHON'
 import itertools, random, socket, sys
 wanted, script = int(sys.argv[1]), int(sys.argv[2])
-begin = 12000 + script % 2500 * 8
-anywhere = (random.randrange(12000, 32768) for _ in itertools.repeat(None))
+begin = 26000 + script % 840 * 8
+anywhere = (random.randrange(26000, 32768) for _ in itertools.repeat(None))
 sockets = []
 for port in itertools.chain(range(begin, begin + 8), anywhere):
     if len(sockets) == wanted:

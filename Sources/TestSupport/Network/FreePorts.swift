@@ -6,15 +6,15 @@ import ServiceModel
 import Synchronization
 
 /// Ports for programs that cannot be told 0. They lie below Linux's ephemeral range (32768–60999), so that no outgoing
-/// connection takes one while a program restarts on it.
+/// connection takes one while a program restarts on it, and below those of Scripts/processes.sh.
 package enum FreePorts {
-    private static let next = Mutex(UInt16.random(in: 12_000..<30_000))
+    private static let next = Mutex(UInt16.random(in: 12_000..<26_000))
 
     /// A port that nobody listened on just now, and that nobody else in this process gets.
     package static func take() throws -> UInt16 {
         for _ in 0..<1000 {
             let port = next.withLock { next in
-                next = next >= 29_999 ? 12_000 : next + 1
+                next = next >= 25_999 ? 12_000 : next + 1
                 return next
             }
             if isFree(port) { return port }
