@@ -39,7 +39,11 @@ for port in itertools.chain(range(begin, begin + 8), anywhere):
         sockets.append(one)
     except OSError:
         one.close()
-print(*[one.getsockname()[1] for one in sockets])
+ports = [one.getsockname()[1] for one in sockets]
+# Before the answer: who has read it may want them at once.
+for one in sockets:
+    one.close()
+print(*ports)
 PYTHON
 }
 
