@@ -4,7 +4,7 @@
 import Registry
 import ServiceModel
 
-// MARK: When an instance leaves (registry.md)
+// MARK: When an instance leaves (docs/promises.md)
 
 extension EndpointTable {
     /// Instances have lost their keys. Rule 1, `draining`, never comes here: such a member is not in use.

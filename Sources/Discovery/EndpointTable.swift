@@ -17,11 +17,11 @@ package struct EndpointTable: Sendable {
     package static let maximumMembers = 10_000
     /// Skipped keys remembered by name; beyond, they are only counted.
     static let maximumSkipped = 10_000
-    /// How long an answer about a lease or a connection is waited for (registry.md, rules 2 and 3).
+    /// How long an answer about a lease or a connection is waited for (docs/promises.md, "When an instance leaves", 2 and 3).
     package static let questionLimit = Duration.seconds(1)
-    /// A delete that follows another so closely is not taken for somebody's word (registry.md, rule 2).
+    /// A delete that follows another so closely is not taken for somebody's word (docs/promises.md, "When an instance leaves", 2).
     static let quietTime = Duration.seconds(2)
-    /// How often a held instance is probed (registry.md, rule 3).
+    /// How often a held instance is probed (docs/promises.md, "When an instance leaves", 3).
     static let probeInterval = Duration.seconds(5)
 
     /// Probes due this soon are made together, so that thousands of held instances do not each need a waking.

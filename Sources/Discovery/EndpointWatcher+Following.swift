@@ -11,12 +11,12 @@ extension EndpointWatcher {
     /// A registry that does not let us read is asked again this often: an operator has to mend it.
     private static let deniedInterval = Duration.seconds(30)
     /// Listings in a row, at least `restoredInterval` apart, that must be older than what is known before we believe that
-    /// the registry was restored to an earlier state (reliability.md F9) rather than that one member answers late.
+    /// the registry was restored to an earlier state (docs/promises.md, "Reading") rather than that one member answers late.
     private static let restoredListings = 3
     private static let restoredInterval = Duration.seconds(1)
     /// A watch that has lived this long was a good one: the next failure is the first again.
     private static let settledTime = Duration.seconds(5)
-    /// Between audits, for up to `auditedKeys` keys; in proportion beyond (registry.md, Reading).
+    /// Between audits, for up to `auditedKeys` keys; in proportion beyond (docs/promises.md, "Reading").
     private static let auditInterval = Duration.seconds(60)
     private static let auditedKeys = 10_000
     /// What the watch gets to explain a difference that an audit has found, before it counts as missed.
@@ -30,7 +30,7 @@ extension EndpointWatcher {
 
     /// Lists and watches one scope for ever; whatever fails is tried again, and until then nothing changes.
     func follow(_ scope: Scope) async throws {
-        var backoff = Backoff()
+        var backoff = Backoff.ofReader
         var older = 0
         while true {
             var delay: Duration
@@ -110,7 +110,7 @@ extension EndpointWatcher {
 
     // MARK: Audits
 
-    /// Compares what is known with what is there, now and then: a watch can lose events (reliability.md 1.1).
+    /// Compares what is known with what is there, now and then: a watch can lose events (docs/promises.md, "Reading").
     func audit(_ scope: Scope) async throws {
         while true {
             let keys = state.withLock { $0.tables.members }

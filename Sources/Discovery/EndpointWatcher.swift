@@ -17,9 +17,9 @@ package final class EndpointWatcher: Sendable {
     /// Connects and lease questions under way at once: enough to ask a large service within seconds, without taking the
     /// descriptors that the relay lives on.
     static let questionsAtOnce = 64
-    /// Snapshots of one burst of changes become one (reliability.md F18).
+    /// Snapshots of one burst of changes become one (docs/promises.md, "Reading").
     static let coalescing = Duration.milliseconds(20)
-    /// From here on one watch of the whole prefix costs the registry less than one a service (registry.md, Reading).
+    /// From here on one watch of the whole prefix costs the registry less than one a service (docs/promises.md, "Reading").
     static let separateWatches = 64
 
     /// A watch: one service's range, or every one's.

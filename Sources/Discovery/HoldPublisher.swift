@@ -89,7 +89,7 @@ package final class HoldPublisher: Sendable {
     /// Says what is held until cancelled.
     /// - Parameter held: rows of what is held at the time of the call.
     package func run(_ held: @escaping @Sendable () -> [ServiceReport.InstanceRow]) async throws {
-        var backoff = Backoff()
+        var backoff = Backoff.ofReader
         while true {
             try Task.checkCancellation()
             guard update(held()) else {

@@ -11,7 +11,7 @@ package struct ServiceReport: Sendable, Hashable {
         case up
         /// Takes no new connections.
         case draining
-        /// Its key is gone and it accepts connections: used for a while (registry.md, rule 3).
+        /// Its key is gone and it accepts connections: used for a while (docs/promises.md, "When an instance leaves", 3).
         case held
         /// Its key is gone and what that means is being found out, for a second; used until then.
         case leaving

@@ -27,9 +27,9 @@ package final class Registrator: Sendable {
 
     /// Before the first grant, this long passes before we say that we wait.
     private static let noticeDelay = Duration.seconds(1)
-    /// etcd without space needs an operator: asking more often only loads it (reliability.md F12).
+    /// etcd without space needs an operator: asking more often only loads it (docs/promises.md, "Registration").
     private static let outOfSpaceDelay = Duration.seconds(5)
-    /// Promised for `draining` (registry.md), so at least this long is spent on it.
+    /// Promised for `draining` (docs/promises.md, "Registration"), so at least this long is spent on it.
     private static let drainingLimit = Duration.milliseconds(300)
     /// A plan is made again at once when the store has changed under it, but not for ever.
     private static let immediateAttempts = 4
@@ -122,7 +122,7 @@ package final class Registrator: Sendable {
 
     /// - Throws: only when cancelled.
     private func keep() async throws {
-        var backoff = Backoff()
+        var backoff = Backoff.ofWriter
         while true {
             let outcome = await pass()
             try Task.checkCancellation()

@@ -12,7 +12,7 @@ package struct RegistratorConfiguration: Sendable {
     package var timeToLive = Duration.seconds(10)
     /// From `draining` to the delete (`--drain-time`): proxies have long heard by then.
     package var drainTime = Duration.seconds(1)
-    /// How often our keys are looked after (reliability.md, lease checklist).
+    /// How often our keys are looked after (docs/promises.md, "Registration").
     package var upkeep = Duration.seconds(30)
 
     package init(layout: KeyLayout, identity: NodeIdentity) {
@@ -35,20 +35,4 @@ package struct RegistratorStatistics: Sendable, Hashable {
     package var rivals = 0
     /// Requests to the store that failed.
     package var failures = 0
-}
-
-/// How long to wait before trying again: from half a second, doubled to at most ten, the second half of it by chance.
-struct Backoff {
-    private static let first = Duration.milliseconds(500)
-    private static let longest = Duration.seconds(10)
-
-    private var current = first
-
-    /// - Parameter random: 0..<1.
-    mutating func next(random: Double) -> Duration {
-        defer { current = min(current * 2, Self.longest) }
-        return current / 2 + current / 2 * random
-    }
-
-    mutating func reset() { current = Self.first }
 }

@@ -3,7 +3,7 @@
 
 internal import CLinux
 
-/// What a relay is set up with; every value has the default that a careful operator would choose (product.md).
+/// What a relay is set up with; every value has the default that a careful operator would choose (docs/promises.md).
 package struct RelayConfiguration: Sendable {
     /// Threads, 1...1024: by default one for each core that this process may use.
     package var workers: Int
@@ -35,7 +35,7 @@ package struct RelayConfiguration: Sendable {
     package static var usableCores: Int { max(1, Int(clinux_usable_cores())) }
 }
 
-/// How long a client is kept waiting for an instance that accepts: product.md, "Defaults".
+/// How long a client is kept waiting for an instance that accepts: docs/promises.md, "Defaults".
 ///
 /// Nothing has been sent to any instance yet, and the client's bytes are still in the kernel, so trying again is safe.
 package struct RetryPolicy: Sendable, Hashable {

@@ -6,7 +6,7 @@ import Registry
 import ServiceModel
 import Testing
 
-/// registry.md, "When an instance leaves", rule by rule.
+/// docs/promises.md, "When an instance leaves", rule by rule.
 @Suite struct LeavingTests {
     // MARK: Rule 1
 

@@ -59,7 +59,7 @@ struct ForwardTests {
         }
     }
 
-    /// product.md's first default: rounds of attempts until 5 s are over.
+    /// docs/promises.md, "Defaults": rounds of attempts until 5 s are over.
     @Test func aTargetThatRestartsForASecondCostsNoError() async throws {
         try await withStage { stage in
             let backend = try await stage.backend(Backend.naming("before"))

@@ -5,7 +5,7 @@ import ServiceModel
 import TestSupport
 import Testing
 
-/// registry.md, "When an instance leaves": each rule, with the time that it took.
+/// docs/promises.md, "When an instance leaves": each rule, with the time that it took.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct LeavingTests {
     /// What "at once" means: the change is followed like any other.
@@ -203,7 +203,7 @@ struct LeavingTests {
             try await waitFor("A") { try await servedBy(proxy.endpoint) == "A" }
             try await cluster[1].kill()
             let killed = ContinuousClock.now
-            // A watch that asks for a leader ends 3 election times after the last (reliability.md, F3).
+            // A watch that asks for a leader ends 3 election times after the last (docs/promises.md, "When etcd is in trouble").
             try await eventually("rule 4: no leader noticed", within: .seconds(8), since: killed) {
                 proxy.count(of: "knowledge is stale") == 1
             }

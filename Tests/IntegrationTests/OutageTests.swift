@@ -51,7 +51,7 @@ struct OutageTests {
             try await etcd.putInstance("/services/web/a", backend.endpoint)
             let proxy = try await stage.proxy("web", etcd: etcd)
             try etcd.pause()
-            // Ping 10 s + time-out 5 s (reliability.md, F5), and 2 s for an attempt to connect anew.
+            // Ping 10 s + time-out 5 s (docs/promises.md, "When etcd is in trouble"), and 2 s for an attempt to connect anew.
             try await eventually("hanging etcd noticed", within: .seconds(17)) { proxy.count(of: Self.stale) == 1 }
             #expect(try await servedBy(proxy.endpoint) == "A")
             try etcd.resume()

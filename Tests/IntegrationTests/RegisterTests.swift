@@ -78,7 +78,7 @@ struct RegisterTests {
             let process = try await stage.legation(stage.registerArguments("redis-A", Self.address, etcd: etcd))
             try await process.firstLine(containing: "waiting for the registry")
             try await etcd.start()
-            // The longest pause between two attempts is 5 s (reliability.md, F5).
+            // The longest pause between two attempts is 5 s (docs/promises.md, "When etcd is in trouble").
             try await eventually("registered after etcd came", within: .seconds(6)) {
                 try await etcd.keys("/services/redis-A/").count == 1
             }
@@ -119,7 +119,7 @@ struct RegisterTests {
             let lease = try #require(try await etcd.key(registrator.key)).lease
             try await etcd.ctl("lease", "revoke", String(UInt64(bitPattern: lease), radix: 16))
             let revoked = ContinuousClock.now
-            // Noticed by the next keepalive, a third of the TTL later; written again within 1 s of that (registry.md).
+            // Noticed by the next keepalive, a third of the TTL later; written again within 1 s of that (docs/promises.md, "Registration").
             try await eventually("key back after its lease was revoked", within: .seconds(3), since: revoked) {
                 try await etcd.key(registrator.key) != nil
             }

@@ -5,7 +5,7 @@ import ServiceModel
 import TestSupport
 import Testing
 
-/// SIGTERM (product.md, "Defaults"): stop advertising, stop accepting, let connections end up to the grace, reset the
+/// SIGTERM (docs/promises.md, "Defaults"): stop advertising, stop accepting, let connections end up to the grace, reset the
 /// rest, exit 0; a second signal: now.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct SignalTests {

@@ -210,7 +210,7 @@ import Testing
 
 @Suite struct BackoffTests {
     @Test func doublesUpToTenSecondsAndStartsAgain() {
-        var backoff = Backoff()
+        var backoff = Backoff.ofWriter
         let longest = (0..<7).map { _ in backoff.next(random: 1) }
         #expect(longest == [0.5, 1, 2, 4, 8, 10, 10].map { Duration.seconds($0) })
         #expect(backoff.next(random: 0) == .seconds(5))

@@ -10,7 +10,7 @@ package struct RepeatCounter<Kind: Hashable & Sendable>: Sendable {
         var repeats: Int
     }
 
-    /// product.md, "Defaults".
+    /// docs/promises.md, "Defaults".
     package static var period: Duration { .seconds(10) }
 
     private var windows: [Kind: Window] = [:]

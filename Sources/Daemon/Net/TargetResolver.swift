@@ -10,7 +10,7 @@ private import Synchronization
 /// ## Concurrency
 /// One `run()`; `connectFailed()` from any thread.
 package final class TargetResolver: Sendable {
-    /// product.md, "Grammar".
+    /// docs/promises.md, "Grammar".
     private static let period = Duration.seconds(30)
     /// A name without any answer holds a listener shut: asked again after 1 s, doubling up to the period.
     private static let firstRetry = Duration.seconds(1)

@@ -22,7 +22,7 @@ package struct RegisterConfiguration: Sendable {
     package let advertiseInterface: String?
     package let allowsLoopback: Bool
 
-    /// registry.md, "Writing": a lease of less than 5 s cannot outlive a leader's election.
+    /// docs/promises.md, "Registration": a lease of less than 5 s cannot outlive a leader's election.
     private static let timesToLive: ClosedRange<Duration> = .seconds(5) ... .seconds(3600)
     private static let drainTimes: ClosedRange<Duration> = .seconds(0) ... .seconds(3600)
     private static let maximumNameLength = 100

@@ -5,7 +5,7 @@ internal import ServiceModel
 
 /// Which instance a client is tried with next, and when it is given up: one for each connection, without any I/O.
 ///
-/// Rounds of a few different instances with a pause between them, until the time is over: product.md, "Defaults". A new
+/// Rounds of a few different instances with a pause between them, until the time is over: docs/promises.md, "Defaults". A new
 /// round prefers instances that were not tried yet; of those it remembers the last eight.
 struct ConnectRounds {
     enum Step: Equatable {

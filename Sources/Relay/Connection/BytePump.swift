@@ -8,7 +8,7 @@ internal import Glibc
 /// What is read is written at once. Only what the other side does not take is kept, in a buffer borrowed for as long as
 /// that side is stuck; meanwhile nothing is read, so that the sender's own window closes. An idle connection holds none.
 struct BytePump: ~Copyable {
-    /// Of the scratch buffer, and so the most that a direction ever keeps: 64 KiB, reliability.md D9.
+    /// Of the scratch buffer, and so the most that a direction ever keeps: 64 KiB, docs/promises.md, "The relay".
     static let bufferBytes = 65_536
     /// Reads in a row for one direction before others get their turn: 1 MiB.
     private static let readsPerTurn = 16

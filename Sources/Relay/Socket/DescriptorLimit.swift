@@ -29,7 +29,7 @@ package enum DescriptorLimit {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Connections that `descriptors` are good for: relay.md, "Inside".
+    /// Connections that `descriptors` are good for: docs/promises.md, "The relay".
     ///
     /// Two a connection, after what the rest of the process keeps and two for each pipe of a bulk transfer.
     /// - Parameter wanted: the operator's own limit; it can lower what the descriptors allow, and lift the 100,000.

@@ -7,7 +7,7 @@ internal import ServiceModel
 
 /// What the relay does with TCP sockets beside moving bytes. Answers as `Syscall` does: less than zero is `-errno`.
 enum StreamSocket {
-    /// Keepalive after 15 s of silence, every 5 s, dead after 3: product.md, "Defaults". TCP_USER_TIMEOUT is left
+    /// Keepalive after 15 s of silence, every 5 s, dead after 3: docs/promises.md, "Defaults". TCP_USER_TIMEOUT is left
     /// alone on purpose: it kills living peers that do not read.
     private static let keepaliveIdleSeconds: Int32 = 15
     private static let keepaliveIntervalSeconds: Int32 = 5

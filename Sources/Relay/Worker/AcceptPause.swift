@@ -3,7 +3,7 @@
 
 /// How long a worker stops accepting when it lacks descriptors or places: 100 ms, doubled up to 1 s while that goes on.
 ///
-/// The two bounds are HAProxy's (reliability.md D11): long enough to cost nothing, short enough for nobody to notice.
+/// The two bounds are HAProxy's (docs/promises.md, "The relay"): long enough to cost nothing, short enough for nobody to notice.
 struct AcceptPause {
     private static let shortest: UInt64 = 100_000_000
     private static let longest: UInt64 = 1_000_000_000

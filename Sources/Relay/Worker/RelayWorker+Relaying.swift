@@ -10,7 +10,7 @@ extension RelayWorker {
     /// How often a side is looked at that must take what a reset peer had sent.
     private static let resetCheckInterval: UInt64 = 20_000_000
     /// How long such a side may take nothing before it is reset all the same: as long as a stuck write goes unquestioned
-    /// (relay.md, "Dead or slow").
+    /// (docs/promises.md, "The relay").
     private static let resetPatience: UInt64 = 10_000_000_000
 
     func halfChanged(_ index: UInt32, _ events: Epoll.Interest) {

@@ -6,7 +6,7 @@ import Testing
 @testable import Relay
 
 @Suite struct DescriptorLimitTests {
-    /// maxconn of relay.md: (nofile - min(256, nofile/4) - 2 x min(32, nofile/64)) / 2.
+    /// docs/promises.md, "The relay": (nofile - min(256, nofile/4) - 2 x min(32, nofile/64)) / 2.
     @Test(arguments: [(20_000, 9_840), (1_024, 368), (300, 108), (65_536, 32_608), (8, 3), (1, 1)])
     func connectionsFollowFromDescriptors(descriptors: Int, connections: Int) {
         #expect(DescriptorLimit.connections(descriptors: descriptors) == connections)
