@@ -8,7 +8,7 @@ import Testing
 /// What the article shows: an ambassador that follows the keys of etcd while its clients go on.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct FollowingTests {
-    /// From a change in etcd to the first new connection that sees it (docs/promises.md, "The relay", p99 under load).
+    /// From a change in etcd to the first new connection that sees it (docs/promises.md, "The relay").
     private static let following = Duration.milliseconds(250)
 
     @Test(arguments: EtcdProcess.Version.allCases)
