@@ -39,7 +39,7 @@ let core: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "Registry", "ServiceModel", "CLinux",
+            "Registry", "ServiceModel", "CLinux", log,
             .product(name: "Subprocess", package: "swift-subprocess"),
             .product(name: "SystemPackage", package: "swift-system"),
         ],

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Logging
 import Registration
 import Registry
 import ServiceModel
@@ -18,48 +17,6 @@ enum Fixture {
         try Registration(
             service: try #require(ServiceName(service)), endpoint: try #require(Endpoint("10.77.0.1:6379")),
             instance: instance)
-    }
-}
-
-/// Keeps what is logged.
-final class LogRecorder: Sendable {
-    struct Line: Hashable, Sendable {
-        let level: Logger.Level
-        let message: String
-        let metadata: Logger.Metadata
-
-        static func == (left: Self, right: Self) -> Bool {
-            left.level == right.level && left.message == right.message && left.metadata == right.metadata
-        }
-        func hash(into hasher: inout Hasher) { hasher.combine(message) }
-    }
-
-    private let recorded = Mutex<[Line]>([])
-
-    var lines: [Line] { recorded.withLock { $0 } }
-
-    func count(of message: String) -> Int { lines.count { $0.message == message } }
-
-    var logger: Logger {
-        Logger(label: "test", factory: { _ in Handler(recorder: self) })
-    }
-
-    private struct Handler: LogHandler {
-        let recorder: LogRecorder
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.trace
-
-        init(recorder: LogRecorder) { self.recorder = recorder }
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let line = Line(level: event.level, message: "\(event.message)", metadata: event.metadata ?? [:])
-            recorder.recorded.withLock { $0.append(line) }
-        }
     }
 }
 

@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Logging
+package import Logging
 import Synchronization
 
 /// A log that tests read.
-final class LogRecorder: Sendable {
-    struct Line: Sendable {
-        let level: Logger.Level
-        let message: String
-        let metadata: Logger.Metadata
+package final class LogRecorder: Sendable {
+    package struct Line: Sendable {
+        package let level: Logger.Level
+        package let message: String
+        package let metadata: Logger.Metadata
 
-        func text(_ key: String) -> String? { metadata[key].map { "\($0)" } }
+        package func text(_ key: String) -> String? { metadata[key].map { "\($0)" } }
     }
 
     private let recorded = Mutex<[Line]>([])
 
-    func lines(_ message: String) -> [Line] { recorded.withLock { $0 }.filter { $0.message == message } }
+    package init() {}
 
-    var logger: Logger { Logger(label: "test", factory: { _ in Handler(recorder: self) }) }
+    /// Everything that was logged, in order.
+    package var lines: [Line] { recorded.withLock { $0 } }
+
+    package func lines(_ message: String) -> [Line] { lines.filter { $0.message == message } }
+
+    package func count(of message: String) -> Int { lines(message).count }
+
+    package var logger: Logger { Logger(label: "test", factory: { _ in Handler(recorder: self) }) }
 
     private struct Handler: LogHandler {
         let recorder: LogRecorder
