@@ -30,8 +30,7 @@ extension EtcdClient {
                 if failure.saysNoLeader { connection.abandon() }
                 attempt += 1
                 guard isRepeatable, failure.code == .unavailable, clock.now < deadline else { throw failure }
-                let pause = configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
-                do { try await Task.sleep(for: pause) } catch { throw failure }
+                do { try await pause(afterAttempt: attempt) } catch { throw failure }
             }
         }
     }

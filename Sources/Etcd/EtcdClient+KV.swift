@@ -126,9 +126,6 @@ extension Etcdserverpb_Compare {
         case .createRevision(let revision):
             target = .create
             createRevision = revision.rawValue
-        case .lease(let id):
-            target = .lease
-            lease = id?.rawValue ?? 0
         }
     }
 }

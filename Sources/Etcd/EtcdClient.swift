@@ -86,8 +86,7 @@ public final class EtcdClient: Sendable {
             // The other members first, without patience; a round without success earns a longer wait. The shortest one
             // is always kept, so that a member which accepts and closes cannot make us spin.
             let roundsDone = failuresInARow / endpoints.count
-            let random = Double.random(in: 0..<1)
-            try? await Task.sleep(for: configuration.backoff.delay(afterAttempt: roundsDone, random: random))
+            try? await pause(afterAttempt: roundsDone)
         }
     }
 
@@ -129,6 +128,11 @@ public final class EtcdClient: Sendable {
                 "knowledge is fresh again",
                 metadata: ["endpoint": "\(endpoint)", "after": "\(outage.components.seconds) s"])
         }
+    }
+
+    /// Waits as long as the backoff says after so many failures in a row. - Throws: only when cancelled.
+    func pause(afterAttempt attempt: Int) async throws {
+        try await Task.sleep(for: configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1)))
     }
 
     func heard(revision: Int64) {

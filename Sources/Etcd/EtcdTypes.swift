@@ -74,7 +74,6 @@ public struct Comparison: Hashable, Sendable {
     enum Target: Hashable, Sendable {
         case modRevision(Revision)
         case createRevision(Revision)
-        case lease(LeaseID?)
     }
     let key: [UInt8]
     let target: Target
@@ -86,9 +85,6 @@ public struct Comparison: Hashable, Sendable {
 
     /// The key does not exist.
     public static func isAbsent(_ key: [UInt8]) -> Self { Self(key: key, target: .createRevision(Revision(0))) }
-
-    /// The key hangs on `lease`, or on none.
-    public static func lease(of key: [UInt8], equals lease: LeaseID?) -> Self { Self(key: key, target: .lease(lease)) }
 }
 
 /// A write of a transaction.

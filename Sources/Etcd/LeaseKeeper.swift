@@ -51,8 +51,7 @@ public final class LeaseKeeper: Sendable {
             } catch {
                 attempt += 1
                 client.logger.debug("lease not granted", metadata: ["error": "\(error)"])
-                let pause = client.configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
-                try? await Task.sleep(for: pause)
+                try? await client.pause(afterAttempt: attempt)
             }
         }
         continuation.finish()

@@ -81,8 +81,7 @@ final class WatchMultiplexer: Sendable {
                 client.logger.debug("watch stream ended", metadata: ["error": "\(error)"])
             }
             failuresInARow = client.knowledge.lastContact == heardBefore ? failuresInARow + 1 : 1
-            let pause = client.configuration.backoff.delay(afterAttempt: failuresInARow, random: .random(in: 0..<1))
-            try? await Task.sleep(for: pause)
+            try? await client.pause(afterAttempt: failuresInARow)
         }
     }
 
@@ -133,8 +132,7 @@ final class WatchMultiplexer: Sendable {
                 return
             } catch let error where error.isTransient {
                 attempt += 1
-                let pause = client.configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
-                try? await Task.sleep(for: pause)
+                try? await client.pause(afterAttempt: attempt)
             } catch {
                 state.withLock { $0.consumers[job.watcher] }?.finish(throwing: error)
                 return remove(job.watcher)
