@@ -34,7 +34,19 @@ let relay: [Target] = [
 
 let core: [Target] = [
     .target(name: "Registry", dependencies: ["ServiceModel"], swiftSettings: settings),
-    .target(name: "Registration", dependencies: ["Registry", "ServiceModel", log], swiftSettings: settings),
+    .target(
+        name: "Docker",
+        dependencies: [
+            "ServiceModel", log,
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ],
+        swiftSettings: settings
+    ),
+    .target(
+        name: "Registration", dependencies: ["Docker", "Registry", "ServiceModel", log], swiftSettings: settings
+    ),
     .target(name: "Discovery", dependencies: ["Registry", "ServiceModel", log], swiftSettings: settings),
     .target(
         name: "TestSupport",
@@ -49,7 +61,11 @@ let core: [Target] = [
         name: "RegistryTests", dependencies: ["Registry", "ServiceModel", "TestSupport"], swiftSettings: settings
     ),
     .testTarget(
-        name: "RegistrationTests", dependencies: ["Registration", "Registry", "ServiceModel", "TestSupport", log],
+        name: "DockerTests", dependencies: ["Docker", "ServiceModel", "TestSupport", log], swiftSettings: settings
+    ),
+    .testTarget(
+        name: "RegistrationTests",
+        dependencies: ["Docker", "Registration", "Registry", "ServiceModel", "TestSupport", log],
         swiftSettings: settings
     ),
     .testTarget(
@@ -61,6 +77,8 @@ let coreDependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
 ]
 
 let etcdTransport: [Target.Dependency] = [
@@ -91,7 +109,9 @@ let whole: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "ServiceModel", "Registry", "RegistryEtcd", "Etcd", "Registration", "Discovery", "Relay", "CLinux", log,
+            "ServiceModel", "Docker", "Registry", "RegistryEtcd", "Etcd", "Registration", "Discovery", "Relay",
+            "CLinux",
+            log,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -132,7 +152,6 @@ let wholeDependencies: [Package.Dependency] = [
     .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
     // Without traits: the defaults pull the whole of Foundation, and with it 20 MB of ICU data, into the binary.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
-    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-private import Discovery
 private import NIOCore
 private import NIOPosix
 package import ServiceModel
