@@ -3,7 +3,7 @@
 
 package import Logging
 package import Registry
-import ServiceModel
+package import ServiceModel
 import Synchronization
 
 /// Follows the linked services in the registry and tells the relay, through `snapshots`, who may take new connections.

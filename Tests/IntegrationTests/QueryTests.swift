@@ -121,6 +121,14 @@ struct QueryTests {
         }
     }
 
+    /// What Docker sets for a link `etcd`.
+    private static func link(to endpoint: Endpoint) -> [String: String] {
+        [
+            "ETCD_PORT": "tcp://\(endpoint)", "ETCD_PORT_\(endpoint.port)_TCP_ADDR": "\(endpoint.address)",
+            "ETCD_PORT_\(endpoint.port)_TCP_PORT": "\(endpoint.port)", "ETCD_NAME": "/us/etcd",
+        ]
+    }
+
     @Test func findsEtcdByTheEnvironmentInOrder() async throws {
         try await withStage { stage in
             let etcd = try await stage.etcd()
@@ -128,7 +136,10 @@ struct QueryTests {
             let places = [
                 (["--etcd", etcd.url], ["LEGATION_ETCD": dead, "ETCDCTL_ENDPOINTS": dead]),
                 ([], ["LEGATION_ETCD": etcd.url, "ETCDCTL_ENDPOINTS": dead]),
-                ([], ["ETCDCTL_ENDPOINTS": etcd.url]),
+                ([], ["ETCDCTL_ENDPOINTS": etcd.url, "ETCD_PORT": "tcp://127.0.0.1:1"]),
+                ([], Self.link(to: etcd.endpoint)),
+                // Where several ports are linked, those that etcd is known by come first.
+                ([], Self.link(to: etcd.endpoint).merging(["ETCD_PORT_7001_TCP_ADDR": "127.0.0.9"]) { $1 }),
             ]
             for (flags, environment) in places {
                 let outcome = try await stage.runLegation(["services"] + flags, environment: environment)

@@ -14,7 +14,7 @@ package enum EtcdCheck {
     package static func run(_ configuration: QueryConfiguration) async -> Int32 {
         DaemonRun.ignoreBrokenPipes()
         let logger = DaemonRun.makeLogger(level: configuration.logLevel)
-        let settings = EtcdQuery.configuration(configuration.etcd)
+        let settings = await EtcdQuery.configuration(configuration.etcd, logger: logger)
         var findings = EtcdFindings()
         findings.endpoints = await EtcdQuery.map(settings.endpoints, width: settings.endpoints.count) { endpoint in
             var alone = settings

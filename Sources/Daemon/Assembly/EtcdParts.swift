@@ -11,8 +11,8 @@ package struct EtcdParts: Sendable {
     package let client: EtcdClient
     package let store: EtcdStore
 
-    package init(_ access: EtcdAccess, logger: Logger) throws(EtcdError) {
-        client = try EtcdClient(configuration: access.configuration, logger: logger)
+    package init(_ configuration: EtcdConfiguration, logger: Logger) throws(EtcdError) {
+        client = try EtcdClient(configuration: configuration, logger: logger)
         store = EtcdStore(client: client)
     }
 

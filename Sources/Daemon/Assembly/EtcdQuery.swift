@@ -12,8 +12,8 @@ package enum EtcdQuery {
     private static let patience = Duration.seconds(4)
 
     /// The operator's configuration, with less patience than a daemon has.
-    package static func configuration(_ access: EtcdAccess) -> EtcdConfiguration {
-        var configuration = access.configuration
+    package static func configuration(_ access: EtcdAccess, logger: Logger) async -> EtcdConfiguration {
+        var configuration = await EtcdSearch().configuration(for: access, logger: logger)
         configuration.requestTimeout = patience
         return configuration
     }

@@ -14,7 +14,7 @@ package enum NodesQuery {
         let layout = configuration.etcd.layout
         do {
             let (report, remaining) = try await EtcdQuery.withClient(
-                EtcdQuery.configuration(configuration.etcd), logger: logger
+                await EtcdQuery.configuration(configuration.etcd, logger: logger), logger: logger
             ) { client in
                 let store = EtcdStore(client: client)
                 let report = NodesReport(try await store.list(layout.nodesRange), layout: layout)

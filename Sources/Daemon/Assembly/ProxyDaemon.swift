@@ -26,7 +26,8 @@ package enum ProxyDaemon {
         }
         do {
             let parts = try RelayParts(doors: doors, settings: configuration.relay, logger: logger)
-            let etcd = try EtcdParts(configuration.etcd, logger: logger)
+            let etcd = try EtcdParts(
+                await EtcdSearch().configuration(for: configuration.etcd, logger: logger), logger: logger)
             let watcher = EndpointWatcher(
                 store: etcd.store, configuration: discovery(configuration, parts), prober: ConnectProber(),
                 logger: logger)

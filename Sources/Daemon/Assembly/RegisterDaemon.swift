@@ -15,7 +15,8 @@ package enum RegisterDaemon {
         DaemonRun.ignoreBrokenPipes()
         let logger = DaemonRun.makeLogger(level: configuration.logLevel)
         do {
-            let address = try await publishedAddress(configuration)
+            let place = await EtcdSearch().configuration(for: configuration.etcd, logger: logger)
+            let address = try await publishedAddress(configuration, toward: place)
             let identity = try NodeIdentity.resolve(
                 HostFacts.surroundings(node: configuration.node), address: address, zone: configuration.zone,
                 version: Version.number, random: UInt64.random(in: .min ... .max))
@@ -25,7 +26,7 @@ package enum RegisterDaemon {
             let registration = try Registration(
                 service: configuration.service, endpoint: endpoint, fields: configuration.fields,
                 instance: configuration.instance ?? name)
-            return await publish(registration, as: identity, configuration, logger: logger)
+            return try await publish(registration, as: identity, configuration, etcd: place, logger: logger)
         } catch let error as EtcdError {
             Console.complain("legation register: \(error)")
             return DaemonRun.failure
@@ -37,15 +38,9 @@ package enum RegisterDaemon {
 
     private static func publish(
         _ registration: Registration, as identity: NodeIdentity, _ configuration: RegisterConfiguration,
-        logger: Logger
-    ) async -> Int32 {
-        let etcd: EtcdParts
-        do {
-            etcd = try EtcdParts(configuration.etcd, logger: logger)
-        } catch {
-            Console.complain("legation register: \(error)")
-            return DaemonRun.failure
-        }
+        etcd place: EtcdConfiguration, logger: Logger
+    ) async throws -> Int32 {
+        let etcd = try EtcdParts(place, logger: logger)
         var settings = RegistratorConfiguration(layout: configuration.etcd.layout, identity: identity)
         settings.timeToLive = configuration.timeToLive
         settings.drainTime = configuration.drainTime
@@ -66,33 +61,18 @@ package enum RegisterDaemon {
     }
 
     /// - Throws: `IdentityError`, naming the flag that would help.
-    private static func publishedAddress(_ configuration: RegisterConfiguration) async throws -> IPAddress {
+    private static func publishedAddress(
+        _ configuration: RegisterConfiguration, toward etcd: EtcdConfiguration
+    ) async throws -> IPAddress {
         let own = OwnAddresses()
         let binding = configuration.address.address
         // Asked for only when it may be needed: it takes a lookup when etcd is given by name.
-        let source = binding.isUnspecified ? await sourceTowardEtcd(configuration.etcd) : nil
+        let source = binding.isUnspecified ? await OwnAddresses.source(toward: etcd.endpoints) : nil
         return try PublishedAddress(
             binding: binding, advertise: configuration.advertise, interface: configuration.advertiseInterface,
             allowsLoopback: configuration.allowsLoopback,
             addressesOfInterface: { name in own.interfaces.filter { $0.name == name }.map(\.address) },
             sourceAddress: { source }
         ).choose()
-    }
-
-    /// The address that we have on the way to the first endpoint of etcd that there is a way to.
-    private static func sourceTowardEtcd(_ access: EtcdAccess) async -> IPAddress? {
-        for endpoint in access.configuration.endpoints {
-            var addresses = [IPAddress(endpoint.host)].compactMap(\.self)
-            if addresses.isEmpty {
-                for await (_, answer) in NameLookup().answers(for: [endpoint.host]) {
-                    if case .addresses(let found) = answer { addresses = found }
-                }
-            }
-            for address in addresses {
-                let target = Endpoint(address, port: UInt16(clamping: endpoint.port))
-                if let source = OwnAddresses.source(toward: target) { return source }
-            }
-        }
-        return nil
     }
 }

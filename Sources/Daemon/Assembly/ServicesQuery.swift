@@ -14,7 +14,7 @@ package enum ServicesQuery {
         let layout = configuration.etcd.layout
         do {
             let (report, remaining) = try await EtcdQuery.withClient(
-                EtcdQuery.configuration(configuration.etcd), logger: logger
+                await EtcdQuery.configuration(configuration.etcd, logger: logger), logger: logger
             ) { client in
                 let store = EtcdStore(client: client)
                 let range = configuration.service.map { layout.range(of: $0) } ?? layout.servicesRange

@@ -7,15 +7,16 @@ package import Registry
 
 /// Which etcd, and where in it: what every command needs that speaks with the registry.
 package struct EtcdAccess: Sendable {
-    package let configuration: EtcdConfiguration
+    /// What the operator names; empty when etcd is to be found (`EtcdSearch`).
+    package let endpoints: [EtcdEndpoint]
+    /// By which the search begins; nil when there is no such link.
+    package let link: EtcdLink?
+    package let tls: EtcdTLS?
     package let layout: KeyLayout
 
-    /// An etcd on the same host, at its own default port.
-    private static let defaultURL = "http://127.0.0.1:2379"
-
     package init(settings: SettingValues) throws(UsageError) {
-        var endpoints = try settings.values(.etcd) { EtcdEndpoint($0) }
-        if endpoints.isEmpty, let local = EtcdEndpoint(Self.defaultURL) { endpoints = [local] }
+        endpoints = try settings.values(.etcd) { EtcdEndpoint($0) }
+        link = EtcdLink(environment: settings.environment)
         let tls = EtcdTLS(
             caFile: try settings.value(.etcdCA, Self.readableFile),
             certificateFile: try settings.value(.etcdCert, Self.readableFile),
@@ -24,8 +25,7 @@ package struct EtcdAccess: Sendable {
             let missing = Setting.named(tls.certificateFile == nil ? .etcdCert : .etcdKey)
             throw UsageError(missing: missing.flag, allowed: missing.allowedForm)
         }
-        let isEmpty = tls == EtcdTLS()
-        configuration = EtcdConfiguration(endpoints: endpoints, tls: isEmpty ? nil : tls)
+        self.tls = tls == EtcdTLS() ? nil : tls
         layout = try settings.value(.prefix) { KeyLayout(prefix: $0) } ?? .standard
     }
 

@@ -108,7 +108,8 @@ extension Setting {
 
     private static let etcd: [Setting] = [
         Setting(
-            .etcd, .list("URL[,URL...]"), unit: "URL", default: "http://127.0.0.1:2379",
+            .etcd, .list("URL[,URL...]"), unit: "URL",
+            default: "found by a Docker link or host named etcd, else http://127.0.0.1:2379",
             allowed: EtcdEndpoint.allowedForm, "Where etcd is, every member of it that may be asked.",
             commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_ENDPOINTS"]),
         Setting(

@@ -11,7 +11,8 @@ package struct SettingValues: Sendable {
     }
 
     private let flags: [SettingName: [String]]
-    private let environment: [String: String]
+    /// The process's, for what is not a setting of ours.
+    package let environment: [String: String]
 
     /// - Parameters:
     ///   - flags: every occurrence of every flag; a toggle that was given has the value `true`.
