@@ -70,7 +70,7 @@ extension Stage {
     }
 }
 
-extension EtcdProcess {
+extension EtcdByHand {
     /// Puts an instance by hand, in the seed's own JSON.
     func putInstance(_ key: String, _ endpoint: Endpoint, lease: String? = nil, more: String = "") async throws {
         try await put(key, #"{"port":\#(endpoint.port),"host":"\#(endpoint.address)"\#(more)}"#, lease: lease)

@@ -8,21 +8,25 @@ package enum Network: Sendable {
     case own
     /// That of another process.
     case of(ProcessUnderTest)
+    /// That of a process which a test did not start itself.
+    case ofPID(Int32)
 
     /// Runs `body` on a thread of its own within the network; sockets stay in the network that they were made in.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        let pid: Int32
         switch self {
         case .own: return try await blocking(body)
-        case .of(let process):
-            let path = try "/proc/\(process.pid)/ns/net"
-            return try await blocking {
-                let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-                guard descriptor >= 0 else { throw SocketFailure("open \(path)") }
-                defer { close(descriptor) }
-                // Of the calling thread alone, which ends with this call.
-                guard let setns, setns(descriptor, newNetwork) == 0 else { throw SocketFailure("setns \(path)") }
-                return try body()
-            }
+        case .of(let process): pid = try process.pid
+        case .ofPID(let number): pid = number
+        }
+        let path = "/proc/\(pid)/ns/net"
+        return try await blocking {
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw SocketFailure("open \(path)") }
+            defer { close(descriptor) }
+            // Of the calling thread alone, which ends with this call.
+            guard let setns, setns(descriptor, newNetwork) == 0 else { throw SocketFailure("setns \(path)") }
+            return try body()
         }
     }
 }

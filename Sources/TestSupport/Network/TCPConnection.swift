@@ -25,7 +25,7 @@ package struct SocketFailure: Error, Hashable, CustomStringConvertible {
 /// One TCP connection with blocking calls, each of which gives up after the connection's limit: for threads of its own
 /// (`blocking`), never for the cooperative pool.
 package final class TCPConnection: Sendable {
-    private let descriptor: Int32
+    let descriptor: Int32
     private let isClosed = Mutex(false)
 
     /// Owns the descriptor from here on.
