@@ -22,8 +22,12 @@ package enum DaemonRun {
     /// Runs `services` until the first SIGTERM or SIGINT has been carried out, or one of them fails.
     ///
     /// They start together; they are stopped one after the other, the last one first.
-    /// - Returns: exit status: 0 after a signal, 1 after a failure, which is logged.
-    package static func run(_ services: [any Service], logger: Logger) async -> Int32 {
+    /// - Parameter complaint: what to tell the operator of an error that only he can mend; nil for every other.
+    /// - Returns: exit status: 0 after a signal, 64 after a complaint, which is printed, 1 after any other failure, which
+    ///   is logged.
+    package static func run(
+        _ services: [any Service], logger: Logger, complaint: (any Error) -> String? = { _ in nil }
+    ) async -> Int32 {
         var quiet = logger
         // Its own lines about each service's turn are for whoever debugs this program.
         quiet.logLevel = logger.logLevel == .trace ? .trace : .critical
@@ -36,6 +40,10 @@ package enum DaemonRun {
             logger.info("stopped")
             return EXIT_SUCCESS
         } catch {
+            if let complaint = complaint(error) {
+                Console.complain(complaint)
+                return UsageError.exitStatus
+            }
             logger.critical("stopped by an error", metadata: ["error": "\(error)"])
             return EXIT_FAILURE
         }

@@ -11,15 +11,20 @@ package enum Network: Sendable {
     /// That of a process which a test did not start itself.
     case ofPID(Int32)
 
+    /// As setns(2) and nsenter(1) take it; nil for our own.
+    var path: String? {
+        get throws {
+            switch self {
+            case .own: nil
+            case .of(let process): "/proc/\(try process.pid)/ns/net"
+            case .ofPID(let pid): "/proc/\(pid)/ns/net"
+            }
+        }
+    }
+
     /// Runs `body` on a thread of its own within the network; sockets stay in the network that they were made in.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        let pid: Int32
-        switch self {
-        case .own: return try await blocking(body)
-        case .of(let process): pid = try process.pid
-        case .ofPID(let number): pid = number
-        }
-        let path = "/proc/\(pid)/ns/net"
+        guard let path = try path else { return try await blocking(body) }
         return try await blocking {
             let descriptor = open(path, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw SocketFailure("open \(path)") }

@@ -16,10 +16,10 @@ package final class RedisProcess: Sendable {
 
     /// Sends a command without arguments that hold blanks to whatever answers at `endpoint`.
     /// - Returns: the answer without RESP's framing (`PONG`), nil at the end of the stream.
-    package static func ask(_ command: String, at endpoint: Endpoint, limit: Duration = .seconds(10)) async throws
-        -> String?
-    {
-        try await blocking {
+    package static func ask(
+        _ command: String, at endpoint: Endpoint, from network: Network = .own, limit: Duration = .seconds(10)
+    ) async throws -> String? {
+        try await network.run {
             let connection = try TCPConnection.connect(to: endpoint, limit: limit)
             return try answer(to: command, on: connection)
         }
@@ -36,8 +36,10 @@ package final class RedisProcess: Sendable {
     }
 
     /// The id that a server draws at its start: which of several is behind an ambassador.
-    package static func runID(at endpoint: Endpoint, limit: Duration = .seconds(10)) async throws -> String {
-        guard let info = try await ask("INFO server", at: endpoint, limit: limit),
+    package static func runID(
+        at endpoint: Endpoint, from network: Network = .own, limit: Duration = .seconds(10)
+    ) async throws -> String {
+        guard let info = try await ask("INFO server", at: endpoint, from: network, limit: limit),
             let line = info.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("run_id:") })
         else { throw Unexpected("no run_id at \(endpoint)") }
         return String(line.dropFirst("run_id:".count))

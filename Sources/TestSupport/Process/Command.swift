@@ -12,8 +12,8 @@ package struct Command: Sendable, CustomStringConvertible {
     package var environment: [String: String]
     /// Time between SIGTERM and SIGKILL at the end of the scope; zero kills at once.
     package var grace: Duration
-    /// A process whose network namespace the program enters.
-    package var networkOf: ProcessUnderTest?
+    /// The network that the program enters.
+    package var network: Network
 
     package init(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], grace: Duration = .zero,
@@ -23,7 +23,7 @@ package struct Command: Sendable, CustomStringConvertible {
         self.arguments = arguments
         self.environment = environment
         self.grace = grace
-        self.networkOf = networkOf
+        network = networkOf.map { .of($0) } ?? .own
     }
 
     package var description: String { ([executable] + arguments).joined(separator: " ") }
@@ -38,9 +38,8 @@ package struct Command: Sendable, CustomStringConvertible {
 
     /// `nsenter` in front of the program when it is to run in another's network.
     func resolved() throws -> (executable: String, arguments: [String]) {
-        guard let networkOf else { return (executable, arguments) }
-        let pid = try networkOf.pid
-        return ("nsenter", ["--net=/proc/\(pid)/ns/net", executable] + arguments)
+        guard let path = try network.path else { return (executable, arguments) }
+        return ("nsenter", ["--net=\(path)", executable] + arguments)
     }
 }
 
