@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import Registry
 package import ServiceModel
 import Synchronization
 

@@ -81,7 +81,7 @@ package final class EndpointWatcher: Sendable {
         self.clock = clock
         self.random = random
         log = DiscoveryLog(logger)
-        elapsed = Self.stopwatch(clock)
+        elapsed = clock.stopwatch()
         scopes = Self.scopes(configuration)
         state = Mutex(State(tables: ServiceTables(configuration)))
         holds = configuration.holder.map { holder in
@@ -89,11 +89,6 @@ package final class EndpointWatcher: Sendable {
                 store: store, layout: configuration.layout, holder: holder, logger: logger, clock: clock,
                 random: random)
         }
-    }
-
-    private static func stopwatch<C: Clock>(_ clock: C) -> @Sendable () -> Duration where C.Duration == Duration {
-        let start = clock.now
-        return { start.duration(to: clock.now) }
     }
 
     private static func scopes(_ configuration: DiscoveryConfiguration) -> [Scope] {
@@ -210,21 +205,10 @@ package final class EndpointWatcher: Sendable {
                 state.armed = [next, slots, state.tables.nextDeadline].compactMap(\.self).min()
                 return state.armed
             }
-            await wait(for: deadlines, until: deadline)
+            await deadlines.wait(until: deadline, by: clock, elapsed)
             try Task.checkCancellation()
             let isStale = store.health.staleSince != nil
             apply { $0.timeReached($1, isStale: isStale) }
-        }
-    }
-
-    /// Returns when the signal is raised or the time has come, or when cancelled.
-    private func wait(for signal: Signal, until deadline: Duration?) async {
-        guard let deadline else { return await signal.wait() }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await signal.wait() }
-            group.addTask { [clock, elapsed] in try? await clock.sleep(for: max(.zero, deadline - elapsed())) }
-            await group.next()
-            group.cancelAll()
         }
     }
 }

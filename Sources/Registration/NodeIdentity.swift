@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+package import Docker
 package import ServiceModel
 
 /// Who a registrator process is to everybody else.
@@ -43,6 +44,15 @@ package struct NodeIdentity: Sendable, Hashable {
             self.hostName = hostName
             self.isContainer = isContainer
             self.bootID = bootID
+        }
+
+        /// The same, knowing what an engine runs: a host whose name is the beginning of a container's id is that container.
+        package func besides(_ containers: [Container]) -> Surroundings {
+            guard let hostName, hostName.utf8.count >= ContainerSelector.shortestID else { return self }
+            var surroundings = self
+            let isOne = containers.contains { $0.id.utf8.starts(with: hostName.utf8) }
+            surroundings.isContainer = isContainer || isOne
+            return surroundings
         }
     }
 

@@ -5,11 +5,16 @@ package import ServiceModel
 
 /// Decides the address under which others reach what listens here.
 ///
-/// The address that it listens on, when others can dial that; else `--advertise`; else `--advertise-interface`; else the
-/// source address of our connection to etcd. Unspecified addresses are never published, loopback only when allowed.
+/// The address that it listens on, when others can dial that; else a container's label; else `--advertise`; else
+/// `--advertise-interface`; else the source address of our connection to etcd, but never one that belongs to a container.
+/// Unspecified addresses are never published, loopback only when allowed.
 package struct PublishedAddress: Sendable {
     /// Where it listens, as given; nil when that is not known.
     package var binding: IPAddress?
+    /// What the container's label `legation.address` says.
+    package var label: String?
+    /// Every address that an engine has given to a container: no other host need reach one.
+    package var containerAddresses: Set<IPAddress> = []
     /// `--advertise`.
     package var advertise: IPAddress?
     /// `--advertise-interface`.
@@ -35,12 +40,21 @@ package struct PublishedAddress: Sendable {
     }
 
     /// - Throws: an error that names the flag that would help.
-    package func choose() throws(IdentityError) -> IPAddress {
+    package func choose() throws(IdentityError) -> IPAddress { try choose(inFamily: nil) }
+
+    /// - Parameter isV4: the family to be preferred where an interface has both; nil for IPv4 of a listener on both.
+    func choose(inFamily isV4: Bool?) throws(IdentityError) -> IPAddress {
         if let binding, !binding.isUnspecified, !binding.isLoopback { return binding }
+        if let label {
+            guard let address = IPAddress(label) else {
+                throw IdentityError(flag: Self.labelName, message: "the container's label \(label) is no IP address")
+            }
+            return try checked(address, flag: Self.labelName)
+        }
         if let advertise { return try checked(advertise, flag: "--advertise") }
         if let interface {
             let found = addressesOfInterface(interface).filter(Self.isOfUse)
-            guard let best = found.first(where: \.isV4) ?? found.first else {
+            guard let best = found.first(where: { $0.isV4 == isV4 ?? true }) ?? found.first else {
                 throw IdentityError(flag: "--advertise-interface", message: "\(interface) has no address of use")
             }
             return try checked(best, flag: "--advertise-interface")
@@ -49,6 +63,12 @@ package struct PublishedAddress: Sendable {
         if let binding, binding.isLoopback { return try checked(binding, flag: "--allow-loopback") }
         guard let source = sourceAddress() else {
             throw IdentityError(flag: "--advertise", message: "which of our addresses to publish cannot be told")
+        }
+        guard !containerAddresses.contains(source) else {
+            throw IdentityError(
+                flag: "--advertise",
+                message: "\(source), our address towards etcd, is a container's own, which other hosts need not reach: "
+                    + "this process runs in a container; give the host's address")
         }
         return try checked(source, flag: "--advertise")
     }

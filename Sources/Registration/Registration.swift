@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+package import Docker
 package import Registry
 package import ServiceModel
 
@@ -13,6 +14,10 @@ package struct Registration: Sendable, Hashable {
     package let fields: RecordFields
     /// The last part of its key: `instanceName(node:host:port:)`, or what `--instance` says.
     package let instance: String
+    /// The container that it is; nil when it was given by its address.
+    package let container: String?
+    /// `tcp`, `udp` or `sctp`.
+    package let proto: String
 
     /// A registration that could not be read back by anybody.
     package struct Problem: Error, Hashable, CustomStringConvertible {
@@ -21,7 +26,8 @@ package struct Registration: Sendable, Hashable {
 
     /// - Throws: when the port is 0, the instance's name is not of its form, or the value would be longer than 4 KiB.
     package init(
-        service: ServiceName, endpoint: Endpoint, fields: RecordFields = .none, instance: String
+        service: ServiceName, endpoint: Endpoint, fields: RecordFields = .none, instance: String,
+        container: String? = nil, proto: String = "tcp"
     ) throws(Problem) {
         guard endpoint.port > 0 else {
             throw Problem(description: "\(endpoint): port 0 cannot be published; allowed are 1...65535")
@@ -33,6 +39,8 @@ package struct Registration: Sendable, Hashable {
         self.endpoint = endpoint
         self.fields = fields
         self.instance = instance
+        self.container = container
+        self.proto = proto
         // With the longest that the registrator itself adds: node (100 bytes), state and since.
         let longest = record(node: String(repeating: "n", count: 100), state: .draining, since: "2026-11-22T11:00:00Z")
         guard longest.encoded().count <= InstanceRecord.maximumLength else {
@@ -45,9 +53,21 @@ package struct Registration: Sendable, Hashable {
         InstanceName.join([node, host, String(port)])
     }
 
+    /// `<node>:<container>:<port>`, for anything but TCP with its transport behind: the name of a container's instance.
+    /// It stays the same whatever port of the host a restart gives it.
+    /// - Parameter port: inside the container.
+    package static func instanceName(
+        node: String, container: String, port: UInt16, transport: ContainerPort.Transport
+    ) -> String {
+        let parts = [node, container, String(port)]
+        return InstanceName.join(transport == .tcp ? parts : parts + [transport.rawValue])
+    }
+
     /// What stands in the registry.
     package func record(node: String, state: InstanceRecord.State, since: String) -> InstanceRecord {
         var record = InstanceRecord(endpoint: endpoint)
+        record.container = container
+        record.proto = proto
         fields.apply(to: &record)
         record.node = node
         record.state = state

@@ -2,17 +2,15 @@
 // Copyright the Legation authors
 
 package import Registry
+package import ServiceModel
 
-/// Decides what to write: it remembers what this process has published, is told what stands, and says what to do.
+/// Decides what to write: it remembers what this process has published, is told what is wanted and what stands, and says
+/// what to do.
 ///
-/// Pure: no clock, no store. One process publishes its presence key and one key for each registration, all on its lease.
+/// Pure: no clock, no store. One process publishes its presence key and one key for each wanted instance, all on its
+/// lease. What is wanted no longer turns `draining`, stays so for the drain time, and is deleted then; wanted again
+/// before that, it is `up` again by one write. An instance that changes is rewritten under its key, never deleted.
 package struct RegistrationPlanner: Sendable {
-    /// What the keys are to say.
-    package enum Goal: Sendable {
-        case up
-        case draining
-    }
-
     /// A key as it was read.
     package struct Standing: Sendable, Hashable {
         /// With its value; nil when there is none.
@@ -26,9 +24,28 @@ package struct RegistrationPlanner: Sendable {
         }
     }
 
+    /// The time, twice: to count by, and to write down.
+    package struct Moment: Sendable, Hashable {
+        /// Since some beginning.
+        package let elapsed: Duration
+        /// RFC 3339, for `since` of what has never been published.
+        package let text: String
+
+        package init(_ elapsed: Duration, _ text: String) {
+            self.elapsed = elapsed
+            self.text = text
+        }
+    }
+
     /// What an operator may want to know.
     package enum Notice: Sendable, Hashable {
         case registered(Registration, key: String)
+        /// The instance under this key has another address now.
+        case moved(Registration, key: String, from: Endpoint)
+        case draining(Registration, key: String)
+        case upAgain(Registration, key: String)
+        /// Nobody wanted it any more, and it is gone.
+        case withdrawn(Registration, key: String)
         /// Somebody else changed or removed what we keep; it is put back.
         case changed(key: String)
         /// Another node, nil when it does not say which, keeps this key under a living lease, or without one.
@@ -46,48 +63,30 @@ package struct RegistrationPlanner: Sendable {
         package var isContested = false
     }
 
-    enum Verdict: Hashable {
-        case settled
-        /// Ours as it should be; only the reply that said so was lost.
-        case known(RegistryEntry)
-        case create
-        case replace(RegistryEntry, wasChanged: Bool)
-        case foreign(node: String?)
-        case yield
-        case none
-    }
+    let layout: KeyLayout
+    let identity: NodeIdentity
+    let drainTime: Duration
+    /// The presence key first.
+    var publications: [Publication]
+    private(set) var lease: RegistryLease?
+    private(set) var formerLeases: Set<RegistryLease> = []
+    private(set) var isWithdrawing = false
+    /// Whether any instance of ours has ever stood.
+    package private(set) var hasPublished = false
 
-    private struct Publication: Sendable {
-        let key: String
-        /// Nil for the presence key.
-        let registration: Registration?
-        var modRevision: Int64?
-        /// Whether this process has ever published it: who takes it over then is newer than we are.
-        var wasPublished = false
-        var lastNotice: Notice?
-    }
-
-    private let identity: NodeIdentity
-    private var publications: [Publication]
-    private var since: String?
-    private var lease: RegistryLease?
-    private var formerLeases: Set<RegistryLease> = []
-
-    package init(layout: KeyLayout, identity: NodeIdentity, registrations: [Registration]) {
+    /// - Parameters:
+    ///   - drainTime: from `draining` to the delete of what is no longer wanted.
+    ///   - wanted: at the beginning; each under a key of its own.
+    package init(layout: KeyLayout, identity: NodeIdentity, drainTime: Duration, wanted: [Wanted]) {
+        self.layout = layout
         self.identity = identity
-        let presence = layout.presenceKey(node: identity.node, process: identity.process)
-        publications = [Publication(key: presence, registration: nil)]
-        publications += registrations.map {
-            Publication(key: layout.key(service: $0.service, instance: $0.instance), registration: $0)
-        }
-        precondition(Set(publications.map(\.key)).count == publications.count, "two registrations under one key")
+        self.drainTime = drainTime
+        publications = [Publication(key: layout.presenceKey(node: identity.node, process: identity.process), nil)]
+        wantedChanged(to: wanted)
     }
 
     /// The presence key first.
     package var keys: [String] { publications.map(\.key) }
-
-    /// Whether any instance of ours has ever stood.
-    package var hasPublished: Bool { publications.contains { $0.wasPublished && $0.registration != nil } }
 
     /// The instances that, as far as we know, stand as we wrote them.
     package var standing: [(registration: Registration, key: String)] {
@@ -97,46 +96,81 @@ package struct RegistrationPlanner: Sendable {
         }
     }
 
+    /// Whether there may be an instance to take back.
+    package var mayStand: Bool { publications.contains { $0.wasPublished && $0.registration != nil } }
+
+    /// When something has to be done that only time brings; by the same beginning as `Moment.elapsed`.
+    package var deadline: Duration? { publications.compactMap { $0.deadline(drainTime: drainTime) }.min() }
+
     // MARK: What happened
 
-    package mutating func leaseGranted(_ lease: RegistryLease) {
-        if let former = self.lease, former != lease { formerLeases.insert(former) }
-        if self.lease != lease {
-            for index in publications.indices { publications[index].modRevision = nil }
+    /// The whole set, instead of what was wanted before; without effect once the process withdraws.
+    /// - Precondition: no two under one key.
+    package mutating func wantedChanged(to wanted: [Wanted]) {
+        guard !isWithdrawing else { return }
+        let keys = wanted.map { layout.key(service: $0.registration.service, instance: $0.registration.instance) }
+        precondition(Set(keys).count == keys.count, "two registrations under one key")
+        var new = Dictionary(uniqueKeysWithValues: zip(keys, wanted))
+        for index in publications.indices where publications[index].registration != nil {
+            if let wanted = new.removeValue(forKey: publications[index].key) {
+                publications[index].wanted(wanted)
+            } else {
+                publications[index].unwanted()
+            }
         }
+        removeDeparted()
+        publications += keys.compactMap { key in new[key].map { Publication(key: key, $0) } }
+    }
+
+    /// From now on everything is to leave, and nothing is wanted.
+    package mutating func withdrawalBegan() { isWithdrawing = true }
+
+    package mutating func leaseGranted(_ lease: RegistryLease) {
+        if self.lease != lease { leaseLost() }
         self.lease = lease
     }
 
+    /// What was leaving goes with the lease; what is wanted has to be put again.
     package mutating func leaseLost() {
         if let lease { formerLeases.insert(lease) }
         lease = nil
-        for index in publications.indices { publications[index].modRevision = nil }
+        for index in publications.indices { publications[index].ended() }
+        removeDeparted()
     }
 
-    /// Writes that the store has taken. - Returns: what to tell of them.
-    package mutating func committed(_ writes: [RegistryWrite], revision: Int64, since: String) -> [Notice] {
+    /// Writes of the last plan that the store has taken. - Returns: what to tell of them.
+    package mutating func committed(_ writes: [RegistryWrite], revision: Int64, at now: Duration) -> [Notice] {
         let written = Dictionary(uniqueKeysWithValues: writes.map { ($0.key, $0.operation) })
         var notices: [Notice] = []
         for index in publications.indices {
-            guard let operation = written[publications[index].key] else { continue }
-            guard case .put = operation else {
-                publications[index].modRevision = nil
-                continue
+            switch written[publications[index].key] {
+            case nil: continue
+            case .put: notices += stood(index, as: publications[index].attempt?.word, at: revision, now: now)
+            case .delete:
+                if let notice = publications[index].departure { notices.append(notice) }
+                publications[index].ended()
             }
-            if publications[index].modRevision == nil, let registration = publications[index].registration {
-                notices.append(.registered(registration, key: publications[index].key))
-            }
-            publications[index].modRevision = revision
-            publications[index].wasPublished = true
         }
-        self.since = self.since ?? since
+        removeDeparted()
         return notices
     }
 
-    // MARK: What to do
+    /// - Parameter word: nil for what is wanted now.
+    mutating func stood(_ index: Int, as word: Publication.Word?, at revision: Int64, now: Duration) -> [Notice] {
+        let word = word ?? publications[index].word(isWithdrawing: isWithdrawing)
+        if word.registration != nil { hasPublished = true }
+        return publications[index].stood(as: word, at: revision, now: now)
+    }
 
-    /// Whether we have put the key under the lease in force.
-    package func isWritten(_ key: String) -> Bool { publications.contains { $0.key == key && $0.modRevision != nil } }
+    /// Leaving ones of which nothing is left.
+    mutating func removeDeparted() { publications.removeAll { $0.goal == .leaving && $0.hasLeftNoTrace } }
+
+    // MARK: What is known
+
+    /// Whether the key, if nobody has touched it, says what it is to say.
+    package func isSettled(_ key: String) -> Bool {
+        publications.contains { $0.key == key && $0.says($0.word(isWithdrawing: isWithdrawing)) }
+    }
 
     /// Whether the key stands as we wrote it, to be told from a listing without values.
     package func isUndisturbed(_ key: String, _ entry: RegistryEntry?) -> Bool {
@@ -155,117 +189,5 @@ package struct RegistrationPlanner: Sendable {
             if record.boot != identity.boot { return record }
         }
         return nil
-    }
-
-    /// - Parameters:
-    ///   - standing: what stands under each of `keys`; a key that is missing here is as we left it.
-    ///   - now: RFC 3339, for `since` of what has never been published.
-    package mutating func plan(_ goal: Goal, standing: [String: Standing], now: String) -> Plan {
-        guard let lease else { return Plan() }
-        var plan = Plan()
-        for index in publications.indices {
-            guard let stands = standing[publications[index].key] else {
-                publications[index].lastNotice = nil
-                continue
-            }
-            let value = value(of: publications[index], goal, since: since ?? now)
-            let verdict = verdict(on: stands, of: publications[index], value, goal)
-            apply(verdict, to: index, RegistryWrite.Operation.put(value, lease: lease), &plan)
-        }
-        return plan
-    }
-
-    /// Writes that need no reading: everything that we last wrote ourselves turns `draining`.
-    package func drain() -> [RegistryWrite] {
-        guard let lease else { return [] }
-        return publications.compactMap { publication in
-            guard let revision = publication.modRevision, publication.registration != nil else { return nil }
-            let value = value(of: publication, .draining, since: since ?? "")
-            return RegistryWrite(
-                key: publication.key, condition: .unchanged(modRevision: revision),
-                operation: .put(value, lease: lease))
-        }
-    }
-
-    /// The deletes of the instances that we last wrote ourselves, each guarded by that: a newer registration stays.
-    package func removals() -> [RegistryWrite] {
-        publications.compactMap { publication in
-            guard let revision = publication.modRevision, publication.registration != nil else { return nil }
-            return .delete(publication.key, modRevision: revision)
-        }
-    }
-
-    private mutating func apply(
-        _ verdict: Verdict, to index: Int, _ operation: RegistryWrite.Operation, _ plan: inout Plan
-    ) {
-        let key = publications[index].key
-        var notice: Notice?
-        switch verdict {
-        case .settled: break
-        case .known(let entry):
-            if publications[index].modRevision == nil, let registration = publications[index].registration {
-                plan.notices.append(.registered(registration, key: key))
-            }
-            publications[index].modRevision = entry.modRevision
-            publications[index].wasPublished = true
-        case .create:
-            let wasOurs = publications[index].modRevision != nil
-            notice = wasOurs ? .changed(key: key) : nil
-            plan.writes.append(RegistryWrite(key: key, condition: .absent, operation: operation))
-        case .replace(let entry, let wasChanged):
-            notice = wasChanged ? .changed(key: key) : nil
-            plan.writes.append(
-                RegistryWrite(key: key, condition: .unchanged(modRevision: entry.modRevision), operation: operation))
-        case .foreign(let node):
-            notice = .foreignOwner(key: key, node: node)
-            publications[index].modRevision = nil
-            plan.isContested = true
-        case .yield:
-            notice = .yielded(key: key)
-            publications[index].modRevision = nil
-            plan.isContested = true
-        case .none: publications[index].modRevision = nil
-        }
-        if let notice {
-            if notice == publications[index].lastNotice {
-                plan.repeated.append(notice)
-            } else {
-                plan.notices.append(notice)
-            }
-        }
-        publications[index].lastNotice = notice
-    }
-
-    private func verdict(
-        on stands: Standing, of own: Publication, _ value: [UInt8], _ goal: Goal
-    ) -> Verdict {
-        guard let entry = stands.entry else { return goal == .up ? .create : .none }
-        if entry.lease == lease {
-            if entry.value == value { return entry.modRevision == own.modRevision ? .settled : .known(entry) }
-            return .replace(entry, wasChanged: own.modRevision.map { $0 != entry.modRevision } ?? false)
-        }
-        // What never stood need not be taken back; the presence key goes with the lease.
-        if goal == .draining, own.registration == nil || !own.wasPublished { return .none }
-        // Our presence key is ours whatever stands there: its name holds this process's random id.
-        guard own.registration != nil else { return .replace(entry, wasChanged: own.modRevision != nil) }
-        let node = (try? InstanceRecord(decoding: entry.value))?.node
-        guard let other = entry.lease else {
-            if own.wasPublished { return .replace(entry, wasChanged: true) }
-            return node == nil || node == identity.node ? .replace(entry, wasChanged: false) : .foreign(node: node)
-        }
-        if formerLeases.contains(other) || !stands.isLeaseAlive { return .replace(entry, wasChanged: false) }
-        guard node == identity.node else { return .foreign(node: node) }
-        return own.wasPublished ? .yield : .replace(entry, wasChanged: false)
-    }
-
-    private func value(of publication: Publication, _ goal: Goal, since: String) -> [UInt8] {
-        guard let registration = publication.registration else {
-            return PresenceRecord(
-                node: identity.node, address: identity.address, zone: identity.zone, version: identity.version,
-                boot: identity.boot, since: since
-            ).encoded()
-        }
-        let state: InstanceRecord.State = goal == .up ? .up : .draining
-        return registration.record(node: identity.node, state: state, since: since).encoded()
     }
 }

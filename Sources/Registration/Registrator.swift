@@ -7,35 +7,36 @@ package import Registry
 import ServiceModel
 import Synchronization
 
-/// Publishes this process's instances for as long as it runs: puts them under one lease, looks after them, puts them
-/// again when the lease was lost, and takes them back in good order.
+/// Publishes the instances that are wanted for as long as it runs: puts them under one lease, looks after them, changes
+/// them when others are wanted, puts them again when the lease was lost, and takes them back in good order.
 ///
 /// Nothing that stands in the store ends it: what another keeps is logged, counted and tried again.
 ///
 /// ## Concurrency
 /// One `run()`. At any time one task of it talks to the store for the keys; `withdraw()` cancels that task, whatever it
-/// waits for, before it begins its own work. What is published is behind one lock, never held over an await.
+/// waits for, before it begins its own work. `publish` may be called from anywhere and never waits. What is published is
+/// behind one lock, never held over an await.
 package final class Registrator: Sendable {
-    private let store: any RegistryStore
-    private let configuration: RegistratorConfiguration
-    private let log: RegistratorLog
-    private let clock: any Clock<Duration>
+    let store: any RegistryStore
+    let configuration: RegistratorConfiguration
+    let log: RegistratorLog
+    let clock: any Clock<Duration>
+    private let elapsed: @Sendable () -> Duration
     private let wallClock: @Sendable () -> Date
     private let random: @Sendable () -> Double
-    private let planner: Mutex<RegistrationPlanner>
+    let planner: Mutex<RegistrationPlanner>
+    private let changes = Signal()
     private let withdrawal: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     /// Before the first grant, this long passes before we say that we wait.
     private static let noticeDelay = Duration.seconds(1)
     /// etcd without space needs an operator: asking more often only loads it (docs/promises.md, "Registration").
     private static let outOfSpaceDelay = Duration.seconds(5)
-    /// Promised for `draining` (docs/promises.md, "Registration"), so at least this long is spent on it.
-    private static let drainingLimit = Duration.milliseconds(300)
     /// A plan is made again at once when the store has changed under it, but not for ever.
     private static let immediateAttempts = 4
 
     /// - Parameters:
-    ///   - registrations: each under a key of its own.
+    ///   - registrations: what is wanted, all up, until `publish` says otherwise; each under a key of its own.
     ///   - wallClock: for `since`.
     ///   - random: 0..<1, for the jitter of retries.
     package init(
@@ -47,15 +48,28 @@ package final class Registrator: Sendable {
         self.store = store
         self.configuration = configuration
         self.clock = clock
+        elapsed = clock.stopwatch()
         self.wallClock = wallClock
         self.random = random
         log = RegistratorLog(logger: logger, node: configuration.identity.node)
-        let (layout, identity) = (configuration.layout, configuration.identity)
-        planner = Mutex(RegistrationPlanner(layout: layout, identity: identity, registrations: registrations))
+        planner = Mutex(
+            RegistrationPlanner(
+                layout: configuration.layout, identity: configuration.identity, drainTime: configuration.drainTime,
+                wanted: registrations.map { Wanted($0) }))
         withdrawal = AsyncStream.makeStream()
     }
 
     package func statistics() -> RegistratorStatistics { log.statistics }
+
+    /// Says what is wanted from now on: the whole set, instead of what was wanted before.
+    ///
+    /// What is new is put, what has changed rewritten under its key, what is no longer wanted rewritten as `draining` and
+    /// deleted after the drain time; all at once, or as soon as the store is there. Without effect after `withdraw()`.
+    /// - Precondition: no two under one key.
+    package func publish(_ wanted: [Wanted]) {
+        planner.withLock { $0.wantedChanged(to: wanted) }
+        changes.raise()
+    }
 
     /// Asks `run()` to take the instances back and return; a second call changes nothing.
     package func withdraw() { withdrawal.continuation.finish() }
@@ -115,7 +129,9 @@ package final class Registrator: Sendable {
 
     private enum Outcome {
         case settled
-        case again(atLeast: Duration)
+        /// Some key is in other hands.
+        case contested
+        case failed(atLeast: Duration)
         /// Another machine goes by our name; nothing of ours may stand beside it.
         case rival(asOf: Int64)
     }
@@ -129,13 +145,20 @@ package final class Registrator: Sendable {
             switch outcome {
             case .settled:
                 backoff.reset()
-                try await clock.sleep(for: configuration.upkeep)
-            case .again(let least):
-                try await clock.sleep(for: max(least, backoff.next(random: random())))
+                await untilChange(atMost: configuration.upkeep, orDue: true)
+            case .contested: await untilChange(atMost: backoff.next(random: random()), orDue: true)
+            case .failed(let least): await untilChange(atMost: max(least, backoff.next(random: random())))
             case .rival(let revision):
                 try await untilNodeChanges(after: revision, atMost: backoff.next(random: random()))
             }
         }
+    }
+
+    /// Waits until something else is wanted. When the store has failed, what is due has to wait with the rest.
+    private func untilChange(atMost limit: Duration, orDue: Bool = false) async {
+        let due = orDue ? planner.withLock { $0.deadline } : nil
+        let deadline = elapsed() + limit
+        await changes.wait(until: due.map { min($0, deadline) } ?? deadline, by: clock, elapsed)
     }
 
     /// Looks at what stands and mends it.
@@ -147,85 +170,19 @@ package final class Registrator: Sendable {
             log.rival(rival)
             if rival != nil, !hasPublished { return .rival(asOf: presences.revision) }
             for _ in 0..<Self.immediateAttempts {
-                guard let isContested = try await reconcile(.up) else { continue }
+                guard let isContested = try await reconcile() else { continue }
                 log.succeeded()
-                return isContested ? .again(atLeast: .zero) : .settled
+                return isContested ? .contested : .settled
             }
-            return .again(atLeast: .zero)
+            return .failed(atLeast: .zero)
         } catch {
             let hasPublished = planner.withLock { $0.hasPublished }
             log.failed(error, isWaiting: !hasPublished)
-            return .again(atLeast: error.code == .outOfSpace ? Self.outOfSpaceDelay : .zero)
+            guard error.code == .outOfSpace else { return .failed(atLeast: .zero) }
+            await removeLeaving()
+            return .failed(atLeast: Self.outOfSpaceDelay)
         }
     }
-
-    /// - Returns: whether some key is in other hands; nil when the store changed meanwhile, so that it has to be read
-    ///   again.
-    private func reconcile(_ goal: RegistrationPlanner.Goal) async throws(RegistryError) -> Bool? {
-        let standing = try await read(goal)
-        let now = timestamp()
-        let plan = planner.withLock { $0.plan(goal, standing: standing, now: now) }
-        log.tell(plan.notices, repeated: plan.repeated)
-        return try await commit(plan.writes, goal, now: now) ? plan.isContested : nil
-    }
-
-    /// What stands under our keys, without those that stand as we left them.
-    private func read(
-        _ goal: RegistrationPlanner.Goal
-    ) async throws(RegistryError) -> [String: RegistrationPlanner.Standing] {
-        var standing: [String: RegistrationPlanner.Standing] = [:]
-        var rest = planner.withLock { $0.keys }[...]
-        while !rest.isEmpty {
-            let results = await withTaskGroup { group in
-                for key in rest.prefix(Self.parallelReads) { group.addTask { await (key, self.read(key, goal)) } }
-                return await group.reduce(into: []) { $0.append($1) }
-            }
-            for (key, result) in results { standing[key] = try result.get() }
-            rest = rest.dropFirst(Self.parallelReads)
-        }
-        return standing
-    }
-
-    /// - Returns: nil when the key stands as we left it.
-    private func read(
-        _ key: String, _ goal: RegistrationPlanner.Goal
-    ) async -> Result<RegistrationPlanner.Standing?, RegistryError> {
-        do throws(RegistryError) {
-            if goal == .up, planner.withLock({ $0.isWritten(key) }) {
-                let head = try await store.list(.key(key), keysOnly: true).entries.first
-                if planner.withLock({ $0.isUndisturbed(key, head) }) { return .success(nil) }
-            }
-            let entry = try await store.list(.key(key)).entries.first
-            var isAlive = false
-            if let lease = entry?.lease, !planner.withLock({ $0.isOwn(lease) }) {
-                isAlive = try await store.remaining(of: lease) != nil
-            }
-            return .success(RegistrationPlanner.Standing(entry, isLeaseAlive: isAlive))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    /// Enough to look at a hundred keys within a few round trips, few enough to leave the connection to others.
-    private static let parallelReads = 32
-
-    /// In transactions of as many writes as the store takes. - Returns: whether every guard held.
-    private func commit(
-        _ writes: [RegistryWrite], _ goal: RegistrationPlanner.Goal, now: String
-    ) async throws(RegistryError) -> Bool {
-        var rest = writes[...]
-        while !rest.isEmpty {
-            let batch = Array(rest.prefix(Self.batch))
-            guard let revision = try await store.commit(batch) else { return false }
-            let notices = planner.withLock { $0.committed(batch, revision: revision, since: now) }
-            if goal == .up { log.tell(notices) }
-            rest = rest.dropFirst(batch.count)
-        }
-        return true
-    }
-
-    /// etcd's default limit of operations in a transaction.
-    private static let batch = 128
 
     /// Waits for something to change among the registrators of our node.
     private func untilNodeChanges(after revision: Int64, atMost limit: Duration) async throws {
@@ -246,59 +203,7 @@ package final class Registrator: Sendable {
         }
     }
 
-    private func timestamp() -> String { wallClock().formatted(.iso8601) }
-
-    // MARK: Withdrawing
-
-    /// `draining`, the drain time, the delete; the lease is revoked by leaving the owner's scope.
-    private func leave(_ owner: any RegistryOwner) async {
-        guard let lease = owner.lease else { return }
-        planner.withLock { $0.leaseGranted(lease) }
-        guard planner.withLock({ $0.hasPublished }) else { return }
-        let own = planner.withLock { $0.standing }
-        // What cannot be said within the drain time need not be waited for: the lease's end says it.
-        let limit = max(configuration.drainTime, Self.drainingLimit)
-        let isSaid = await limited(limit) { try await self.drain() }
-        if isSaid == true { try? await clock.sleep(for: configuration.drainTime) }
-        if isSaid != nil { await limited(Self.drainingLimit) { try await self.remove() } }
-        log.withdrawn(own, isInOrder: isSaid == true)
-    }
-
-    /// - Returns: whether `draining` was written; false when the store takes no more values but may take deletes.
-    private func drain() async throws -> Bool {
-        var isFirst = true
-        while true {
-            do throws(RegistryError) {
-                let quick = isFirst ? planner.withLock { $0.drain() } : []
-                isFirst = false
-                if !quick.isEmpty, try await commit(quick, .draining, now: timestamp()) { return true }
-                if try await reconcile(.draining) != nil { return true }
-            } catch {
-                if error.code == .outOfSpace { return false }
-                if error.code == .cancelled { throw error }
-                try await clock.sleep(for: .milliseconds(50))
-            }
-        }
-    }
-
-    /// One transaction each: a newer registration under one key must not keep the others.
-    private func remove() async throws {
-        for write in planner.withLock({ $0.removals() }) { _ = try await store.commit([write]) }
-    }
-
-    /// - Returns: nil when the limit came first or `body` failed.
-    @discardableResult
-    private func limited<Value: Sendable>(
-        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
-    ) async -> Value? {
-        await withTaskGroup(of: Value?.self) { group in
-            group.addTask { try? await body() }
-            group.addTask { [clock] in
-                try? await clock.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
-        }
+    func now() -> RegistrationPlanner.Moment {
+        RegistrationPlanner.Moment(elapsed(), wallClock().formatted(.iso8601))
     }
 }

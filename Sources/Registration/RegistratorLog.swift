@@ -53,12 +53,17 @@ final class RegistratorLog: Sendable {
         for notice in notices + repeated { count(notice) }
         for notice in notices {
             switch notice {
-            case .registered(let registration, let key):
+            case .registered(let registration, let key): tell("registered", registration, key)
+            case .moved(let registration, let key, let former):
                 logger.info(
-                    "registered",
+                    "address changed",
                     metadata: [
-                        "service": "\(registration.service)", "key": "\(key)", "endpoint": "\(registration.endpoint)",
+                        "service": "\(registration.service)", "key": "\(key)", "from": "\(former)",
+                        "to": "\(registration.endpoint)",
                     ])
+            case .draining(let registration, let key): tell("draining", registration, key)
+            case .upAgain(let registration, let key): tell("up again", registration, key)
+            case .withdrawn(let registration, let key): withdrawn(registration, key: key)
             case .changed(let key):
                 logger.warning("key was changed by somebody else and is put back", metadata: ["key": "\(key)"])
             case .foreignOwner(let key, let node):
@@ -70,10 +75,22 @@ final class RegistratorLog: Sendable {
         }
     }
 
+    private func tell(_ message: Logger.Message, _ registration: Registration, _ key: String) {
+        logger.info(
+            message,
+            metadata: [
+                "service": "\(registration.service)", "key": "\(key)", "endpoint": "\(registration.endpoint)",
+            ])
+    }
+
+    private func withdrawn(_ registration: Registration, key: String) {
+        logger.info("withdrawn", metadata: ["service": "\(registration.service)", "key": "\(key)"])
+    }
+
     private func count(_ notice: RegistrationPlanner.Notice) {
         state.withLock { state in
             switch notice {
-            case .registered: break
+            case .registered, .moved, .draining, .upAgain, .withdrawn: break
             case .changed: state.statistics.changesUndone += 1
             case .foreignOwner: state.statistics.foreignOwners += 1
             case .yielded: state.statistics.yielded += 1
@@ -117,8 +134,6 @@ final class RegistratorLog: Sendable {
     /// - Parameter isInOrder: they were said to be draining first.
     func withdrawn(_ own: [(registration: Registration, key: String)], isInOrder: Bool) {
         if !isInOrder { logger.warning("could not say draining; the lease's end says that we are gone") }
-        for (registration, key) in own {
-            logger.info("withdrawn", metadata: ["service": "\(registration.service)", "key": "\(key)"])
-        }
+        for (registration, key) in own { withdrawn(registration, key: key) }
     }
 }

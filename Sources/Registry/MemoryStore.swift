@@ -32,13 +32,8 @@ package final class MemoryStore: RegistryStore {
     ///   - historyLimit: revisions that a watch may lie behind before it is told `.reset`.
     package init(clock: any Clock<Duration> = ContinuousClock(), historyLimit: Int = 10_000) {
         self.clock = clock
-        elapsed = Self.stopwatch(clock)
+        elapsed = clock.stopwatch()
         state = Mutex(State(history: MemoryHistory(limit: historyLimit)))
-    }
-
-    private static func stopwatch<C: Clock>(_ clock: C) -> @Sendable () -> Duration where C.Duration == Duration {
-        let start = clock.now
-        return { start.duration(to: clock.now) }
     }
 
     /// Ends leases until cancelled; then ends every watch and every owner's lifetimes.

@@ -11,10 +11,13 @@ import Testing
     private let lease = RegistryLease(1)
     private let other = RegistryLease(2)
     private let key = "/services/redis/i0"
+    private let now = RegistrationPlanner.Moment(.zero, "now")
 
     private func planner(_ count: Int = 1) throws -> RegistrationPlanner {
         let registrations = try (0..<count).map { try Fixture.registration(instance: "i\($0)") }
-        var planner = RegistrationPlanner(layout: .standard, identity: Fixture.identity(), registrations: registrations)
+        var planner = RegistrationPlanner(
+            layout: .standard, identity: Fixture.identity(), drainTime: .seconds(1),
+            wanted: registrations.map { Wanted($0) })
         planner.leaseGranted(lease)
         return planner
     }
@@ -27,15 +30,16 @@ import Testing
 
     private func plan(
         _ planner: inout RegistrationPlanner, _ entry: RegistryEntry?, isAlive: Bool = false,
-        goal: RegistrationPlanner.Goal = .up
+        isWithdrawing: Bool = false
     ) -> RegistrationPlanner.Plan {
-        planner.plan(goal, standing: [key: .init(entry, isLeaseAlive: isAlive)], now: "now")
+        if isWithdrawing { planner.withdrawalBegan() }
+        return planner.plan(standing: [key: .init(entry, isLeaseAlive: isAlive)], now: now)
     }
 
     private func published(at revision: Int64 = 9) throws -> RegistrationPlanner {
         var planner = try planner()
         let plan = plan(&planner, nil)
-        _ = planner.committed(plan.writes, revision: revision, since: "now")
+        _ = planner.committed(plan.writes, revision: revision, at: .zero)
         return planner
     }
 
@@ -49,7 +53,7 @@ import Testing
         }
         let record = try InstanceRecord(decoding: value)
         #expect(record.node == "hostA" && record.state == .up && record.since == "now")
-        let notices = planner.committed(plan.writes, revision: 9, since: "now")
+        let notices = planner.committed(plan.writes, revision: 9, at: .zero)
         #expect(notices == [.registered(try Fixture.registration(instance: "i0"), key: key)])
     }
 
@@ -120,7 +124,7 @@ import Testing
         #expect(second.notices.isEmpty && second.repeated.count == 1)
         // Once all was well in between, it is news again.
         let mended = plan(&planner, nil)
-        _ = planner.committed(mended.writes, revision: 12, since: "now")
+        _ = planner.committed(mended.writes, revision: 12, at: .zero)
         #expect(plan(&planner, entry, isAlive: true).notices.count == 1)
     }
 
@@ -134,7 +138,7 @@ import Testing
         var planner = try published()
         planner.leaseLost()
         planner.leaseGranted(other)
-        let plan = planner.plan(.up, standing: [key: .init(nil)], now: "later")
+        let plan = planner.plan(standing: [key: .init(nil)], now: .init(.zero, "later"))
         guard case .put(let value, _) = plan.writes.first?.operation else {
             Issue.record("no put")
             return
@@ -144,22 +148,24 @@ import Testing
 
     @Test func drainsOnlyWhatStandsAsOurs() throws {
         var planner = try published(at: 9)
-        guard case .put(let value, lease)? = planner.drain().first?.operation, planner.drain().count == 1 else {
+        guard case .put(let value, lease)? = planner.drain(now: now).first?.operation,
+            planner.drain(now: now).count == 1
+        else {
             Issue.record("nothing to drain")
             return
         }
         #expect(try InstanceRecord(decoding: value).state == .draining)
-        #expect(plan(&planner, try entry("hostB", lease: other), isAlive: true, goal: .draining).writes.isEmpty)
-        #expect(planner.drain().isEmpty && planner.removals().isEmpty)
-        #expect(plan(&planner, nil, goal: .draining).writes.isEmpty)
+        #expect(plan(&planner, try entry("hostB", lease: other), isAlive: true, isWithdrawing: true).writes.isEmpty)
+        #expect(planner.drain(now: now).isEmpty && planner.removals().isEmpty)
+        #expect(plan(&planner, nil, isWithdrawing: true).writes.isEmpty)
         var fresh = try self.planner()
-        #expect(plan(&fresh, try entry("hostA", lease: nil), goal: .draining).writes.isEmpty)
+        #expect(plan(&fresh, try entry("hostA", lease: nil), isWithdrawing: true).writes.isEmpty)
     }
 
     @Test func writesNothingWithoutALease() throws {
         var planner = try published()
         planner.leaseLost()
-        #expect(plan(&planner, nil).writes.isEmpty && planner.drain().isEmpty && planner.removals().isEmpty)
+        #expect(plan(&planner, nil).writes.isEmpty && planner.drain(now: now).isEmpty && planner.removals().isEmpty)
     }
 
     @Test func thePresenceKeyIsOursWhateverStandsThere() throws {
@@ -167,7 +173,7 @@ import Testing
         let presence = try #require(planner.keys.first)
         #expect(presence == "/services-nodes/hostA/p1")
         let entry = RegistryEntry(key: presence, value: [1], modRevision: 3, lease: other)
-        let plan = planner.plan(.up, standing: [presence: .init(entry, isLeaseAlive: true)], now: "now")
+        let plan = planner.plan(standing: [presence: .init(entry, isLeaseAlive: true)], now: now)
         #expect(plan.writes.map(\.condition) == [.unchanged(modRevision: 3)] && !plan.isContested)
     }
 

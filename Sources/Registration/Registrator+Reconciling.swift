@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Registry
+import Synchronization
+
+// MARK: Reading what stands, writing what should
+
+extension Registrator {
+    /// - Returns: whether some key is in other hands; nil when the store changed meanwhile, so that it has to be read
+    ///   again.
+    func reconcile() async throws(RegistryError) -> Bool? {
+        let standing = try await read()
+        let now = self.now()
+        let plan = planner.withLock { $0.plan(standing: standing, now: now) }
+        log.tell(plan.notices, repeated: plan.repeated)
+        return try await commit(plan.writes) ? plan.isContested : nil
+    }
+
+    /// What stands under our keys, without those that stand as we left them.
+    private func read() async throws(RegistryError) -> [String: RegistrationPlanner.Standing] {
+        var standing: [String: RegistrationPlanner.Standing] = [:]
+        var rest = planner.withLock { $0.keys }[...]
+        while !rest.isEmpty {
+            let results = await withTaskGroup { group in
+                for key in rest.prefix(Self.parallelReads) { group.addTask { await (key, self.read(key)) } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            for (key, result) in results { standing[key] = try result.get() }
+            rest = rest.dropFirst(Self.parallelReads)
+        }
+        return standing
+    }
+
+    /// - Returns: nil when the key stands as we left it, and as it is to stand.
+    private func read(_ key: String) async -> Result<RegistrationPlanner.Standing?, RegistryError> {
+        do throws(RegistryError) {
+            if planner.withLock({ $0.isSettled(key) }) {
+                let head = try await store.list(.key(key), keysOnly: true).entries.first
+                if planner.withLock({ $0.isUndisturbed(key, head) }) { return .success(nil) }
+            }
+            let entry = try await store.list(.key(key)).entries.first
+            var isAlive = false
+            if let lease = entry?.lease, !planner.withLock({ $0.isOwn(lease) }) {
+                isAlive = try await store.remaining(of: lease) != nil
+            }
+            return .success(RegistrationPlanner.Standing(entry, isLeaseAlive: isAlive))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Enough to look at a hundred keys within a few round trips, few enough to leave the connection to others.
+    private static let parallelReads = 32
+
+    /// The deletes first, which a full store takes too; in transactions of as many writes as the store takes.
+    /// - Returns: whether every guard held.
+    func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Bool {
+        let deletes = writes.filter { $0.operation == .delete }
+        let puts = writes.filter { $0.operation != .delete }
+        for var rest in [deletes[...], puts[...]] {
+            while !rest.isEmpty {
+                let batch = Array(rest.prefix(Self.batch))
+                guard let revision = try await store.commit(batch) else { return false }
+                let now = self.now().elapsed
+                let (notices, isWithdrawing) = planner.withLock {
+                    ($0.committed(batch, revision: revision, at: now), $0.isWithdrawing)
+                }
+                if !isWithdrawing { log.tell(notices) }
+                rest = rest.dropFirst(batch.count)
+            }
+        }
+        return true
+    }
+
+    /// etcd's default limit of operations in a transaction.
+    private static let batch = 128
+
+    /// Without the words before: a store that takes no value takes a delete.
+    func removeLeaving() async {
+        for write in planner.withLock({ $0.removals(wantedToo: false) }) { _ = try? await commit([write]) }
+    }
+}
