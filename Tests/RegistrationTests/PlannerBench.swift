@@ -29,6 +29,8 @@ struct PlannerBench {
 
     init() { grant() }
 
+    mutating func want(_ wanted: [Wanted]) { planner.wantedChanged(to: wanted, at: elapsed) }
+
     mutating func grant() {
         leases += 1
         lease = RegistryLease(leases)

@@ -34,7 +34,7 @@ import Testing
         switch Int.random(in: 0..<20, using: &dice) {
         case 0..<7:
             wanted = try randomWanted(&dice)
-            bench.planner.wantedChanged(to: wanted)
+            bench.want(wanted)
         case 7..<15: bench.pass(PlannerBench.Fault.allCases.randomElement(using: &dice) ?? .none)
         case 15..<18: bench.elapsed += .milliseconds(Int.random(in: 0...1500, using: &dice))
         case 18:
