@@ -45,6 +45,8 @@ struct Publication: Sendable {
     private var written: Word?
     /// Since when it has stood as draining.
     private var drainingSince: Duration?
+    /// Since when it is no longer wanted.
+    private var leavingSince = Duration.zero
     /// Whether this process has ever published it: who takes it over then is newer than we are.
     private(set) var wasPublished = false
     var lastNotice: RegistrationPlanner.Notice?
@@ -83,13 +85,14 @@ struct Publication: Sendable {
     /// When a leaving one is to be looked at again; nil while that hangs on something else than time.
     func deadline(drainTime: Duration) -> Duration? {
         guard goal == .leaving else { return nil }
-        return attempt?.settledAt ?? drainingSince.map { $0 + drainTime }
+        return attempt?.settledAt ?? drainingSince.map { max($0, leavingSince) + drainTime }
     }
 
-    /// Whether readers have had the time to hear that it leaves.
+    /// Whether readers have had the time to hear that it leaves, and whoever wants it the time to want it again: what
+    /// drained while it was still wanted, such as a container that is being restarted, may be back at once.
     func isDue(now: Duration, drainTime: Duration) -> Bool {
         guard goal == .leaving, let drainingSince else { return false }
-        return drainingSince + drainTime <= now
+        return max(drainingSince, leavingSince) + drainTime <= now
     }
 
     // MARK: What happened
@@ -100,9 +103,10 @@ struct Publication: Sendable {
     }
 
     /// What stands says `draining` with the address that stands, not with one that it was to get.
-    mutating func unwanted() {
+    mutating func unwanted(now: Duration) {
         guard goal != .leaving else { return }
         goal = .leaving
+        leavingSince = now
         registration = written?.registration ?? attempt?.word?.registration ?? registration
     }
 

@@ -10,6 +10,7 @@ package import ServiceModel
 /// Pure: no clock, no store. One process publishes its presence key and one key for each wanted instance, all on its
 /// lease. What is wanted no longer turns `draining`, stays so for the drain time, and is deleted then; wanted again
 /// before that, it is `up` again by one write. An instance that changes is rewritten under its key, never deleted.
+/// Times are counted from one beginning, the same for all.
 package struct RegistrationPlanner: Sendable {
     /// A key as it was read.
     package struct Standing: Sendable, Hashable {
@@ -82,7 +83,7 @@ package struct RegistrationPlanner: Sendable {
         self.identity = identity
         self.drainTime = drainTime
         publications = [Publication(key: layout.presenceKey(node: identity.node, process: identity.process), nil)]
-        wantedChanged(to: wanted)
+        wantedChanged(to: wanted, at: .zero)
     }
 
     /// The presence key first.
@@ -106,7 +107,7 @@ package struct RegistrationPlanner: Sendable {
 
     /// The whole set, instead of what was wanted before; without effect once the process withdraws.
     /// - Precondition: no two under one key.
-    package mutating func wantedChanged(to wanted: [Wanted]) {
+    package mutating func wantedChanged(to wanted: [Wanted], at now: Duration) {
         guard !isWithdrawing else { return }
         let keys = wanted.map { layout.key(service: $0.registration.service, instance: $0.registration.instance) }
         precondition(Set(keys).count == keys.count, "two registrations under one key")
@@ -115,7 +116,7 @@ package struct RegistrationPlanner: Sendable {
             if let wanted = new.removeValue(forKey: publications[index].key) {
                 publications[index].wanted(wanted)
             } else {
-                publications[index].unwanted()
+                publications[index].unwanted(now: now)
             }
         }
         removeDeparted()

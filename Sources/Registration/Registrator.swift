@@ -67,7 +67,7 @@ package final class Registrator: Sendable {
     /// deleted after the drain time; all at once, or as soon as the store is there. Without effect after `withdraw()`.
     /// - Precondition: no two under one key.
     package func publish(_ wanted: [Wanted]) {
-        planner.withLock { $0.wantedChanged(to: wanted) }
+        planner.withLock { $0.wantedChanged(to: wanted, at: elapsed()) }
         changes.raise()
     }
 

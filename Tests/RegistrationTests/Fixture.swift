@@ -13,10 +13,13 @@ enum Fixture {
             node: node, address: IPAddress(v4: 0x0a4d_0001), zone: nil, version: "1", boot: boot, process: process)
     }
 
-    static func registration(instance: String = "i0", service: String = "redis") throws -> Registration {
+    static func registration(
+        instance: String = "i0", service: String = "redis", at endpoint: String = "10.77.0.1:6379",
+        fields: [String] = []
+    ) throws -> Registration {
         try Registration(
-            service: try #require(ServiceName(service)), endpoint: try #require(Endpoint("10.77.0.1:6379")),
-            instance: instance)
+            service: try #require(ServiceName(service)), endpoint: try #require(Endpoint(endpoint)),
+            fields: RecordFields(arguments: fields), instance: instance)
     }
 }
 

@@ -23,9 +23,9 @@ struct ContainerLog {
         guard isLost != (error != nil) else { return }
         isLost = error != nil
         if let error {
-            logger.warning("container engine lost", metadata: ["error": "\(error)"])
+            logger.warning("container engine cannot be reached", metadata: ["error": "\(error)"])
         } else {
-            logger.info("container engine is back")
+            logger.info("container engine answers again")
         }
     }
 
@@ -40,6 +40,8 @@ struct ContainerLog {
     /// What it never was, or is no longer. While a container that was there is away, its states on the way are nobody's
     /// news, but that it came back without its port is.
     mutating func absent(_ why: ContainerVerdict.Absence) {
+        // Before the first listing there is nothing to tell of the container.
+        guard why != .unlisted else { return }
         let isGone = hasFound
         hasFound = false
         guard isGone || waitingFor == nil || (why.isMisconfigured && waitingFor != why) else { return }
