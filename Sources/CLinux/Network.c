@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -71,4 +72,13 @@ int clinux_source_toward(const uint8_t *remote, uint16_t port, uint8_t *source) 
                 take((const struct sockaddr *)&name, source);
     close(descriptor);
     return found ? 0 : -1;
+}
+
+int clinux_file_access(const char *path, uint32_t *owner, uint32_t *group, uint32_t *mode) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    *owner = status.st_uid;
+    *group = status.st_gid;
+    *mode = status.st_mode;
+    return 0;
 }

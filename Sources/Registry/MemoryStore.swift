@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import ServiceModel
 import Synchronization
 
 /// The registry of one process, in its memory: no etcd, the same promises.

@@ -11,7 +11,10 @@ struct RegisterCommand: LegationCommand {
     @OptionGroup var register: RegisterFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
-    @Argument(help: ArgumentHelp("The service, then what to say of it.", valueName: "SERVICE [KEY=VALUE...]"))
+    @Argument(
+        help: ArgumentHelp(
+            "The container and its port unless there is --address; the service, then what to say of it.",
+            valueName: "CONTAINER PORT SERVICE [KEY=VALUE...]"))
     var words: [String] = []
 
     var groups: [any FlagGroup] { [register, etcd, log] }

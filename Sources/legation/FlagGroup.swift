@@ -31,6 +31,7 @@ extension NameSpecification {
 
 struct RegisterFlags: FlagGroup {
     @Option(name: .init(.address), help: .init(.address)) var address: [String] = []
+    @Option(name: .init(.docker), help: .init(.docker)) var docker: [String] = []
     @Option(name: .init(.ttl), help: .init(.ttl)) var ttl: [String] = []
     @Option(name: .init(.drainTime), help: .init(.drainTime)) var drainTime: [String] = []
     @Option(name: .init(.node), help: .init(.node)) var node: [String] = []
@@ -42,7 +43,8 @@ struct RegisterFlags: FlagGroup {
 
     var given: [SettingName: [String]] {
         [
-            .address: address, .ttl: ttl, .drainTime: drainTime, .node: node, .zone: zone, .instance: instance,
+            .address: address, .docker: docker, .ttl: ttl, .drainTime: drainTime, .node: node, .zone: zone,
+            .instance: instance,
             .advertise: advertise, .advertiseInterface: interface, .allowLoopback: allowLoopback.given,
         ]
     }

@@ -24,3 +24,8 @@ const char *_Nonnull clinux_resolve_error(int status);
 
 /// The source address for a connection to `remote` into `source`; sends nothing. Returns 0, or -1 when there is none.
 int clinux_source_toward(const uint8_t *_Nonnull remote, uint16_t port, uint8_t *_Nonnull source);
+
+/// Who may open a file: its owner, its group and its mode. Here, since Swift finds struct stat in two modules at once.
+/// - Returns: 0, or -1 when nothing is known of it.
+int clinux_file_access(
+    const char *_Nonnull path, uint32_t *_Nonnull owner, uint32_t *_Nonnull group, uint32_t *_Nonnull mode);

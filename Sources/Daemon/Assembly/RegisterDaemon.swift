@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+private import Docker
 private import Etcd
 private import Glibc
 private import Logging
@@ -8,25 +9,32 @@ private import Registration
 private import ServiceLifecycle
 private import ServiceModel
 
-/// `legation register --address`: one instance in etcd for as long as this process lives.
+/// `legation register`: what it is told of stands in etcd for as long as this process lives.
 package enum RegisterDaemon {
     /// - Returns: the process's exit status.
     package static func run(_ configuration: RegisterConfiguration) async -> Int32 {
         DaemonRun.ignoreBrokenPipes()
         let logger = DaemonRun.makeLogger(level: configuration.logLevel)
+        let place = await EtcdSearch().configuration(for: configuration.etcd, logger: logger)
         do {
-            let place = await EtcdSearch().configuration(for: configuration.etcd, logger: logger)
-            let address = try await publishedAddress(configuration, toward: place)
-            let identity = try NodeIdentity.resolve(
-                HostFacts.surroundings(node: configuration.node), address: address, zone: configuration.zone,
-                version: Version.number, random: UInt64.random(in: .min ... .max))
-            let endpoint = Endpoint(address, port: configuration.address.port)
-            let name = Registration.instanceName(
-                node: identity.node, host: address.description, port: endpoint.port)
-            let registration = try Registration(
-                service: configuration.service, endpoint: endpoint, fields: configuration.fields,
-                instance: configuration.instance ?? name)
-            return try await publish(registration, as: identity, configuration, etcd: place, logger: logger)
+            switch configuration.subject {
+            case .address(let endpoint):
+                let (identity, registration) = try await registration(of: endpoint, configuration, toward: place)
+                let etcd = try EtcdParts(place, logger: logger)
+                var settings = RegistratorConfiguration(layout: configuration.etcd.layout, identity: identity)
+                settings.timeToLive = configuration.timeToLive
+                settings.drainTime = configuration.drainTime
+                let registrator = Registrator(
+                    store: etcd.store, configuration: settings, registrations: [registration], logger: logger)
+                let upkeep = withdrawing(configuration, logger: logger) {
+                    try await registrator.run()
+                } atShutdown: {
+                    registrator.withdraw()
+                }
+                return await DaemonRun.run(leavingTheRestToTheLease + [etcd.service, upkeep], logger: logger)
+            case .container(let selector, let engine):
+                return try await follow(selector, of: engine, configuration, etcd: place, logger: logger)
+            }
         } catch let error as EtcdError {
             Console.complain("legation register: \(error)")
             return DaemonRun.failure
@@ -36,43 +44,97 @@ package enum RegisterDaemon {
         }
     }
 
-    private static func publish(
-        _ registration: Registration, as identity: NodeIdentity, _ configuration: RegisterConfiguration,
-        etcd place: EtcdConfiguration, logger: Logger
-    ) async throws -> Int32 {
-        let etcd = try EtcdParts(place, logger: logger)
-        var settings = RegistratorConfiguration(layout: configuration.etcd.layout, identity: identity)
-        settings.timeToLive = configuration.timeToLive
-        settings.drainTime = configuration.drainTime
-        let registrator = Registrator(
-            store: etcd.store, configuration: settings, registrations: [registration], logger: logger)
-        let services: [any Service] = [
-            // Nothing here can be hurried but by leaving the rest to the lease.
-            CancelledAtShutdown { await HurrySignal { _exit(DaemonRun.failure) }.run() },
-            etcd.service,
-            ToldAtShutdown {
-                try await registrator.run()
-            } atShutdown: {
-                logger.info("stopping", metadata: ["drain": "\(DurationText.format(configuration.drainTime))"])
-                registrator.withdraw()
-            },
-        ]
-        return await DaemonRun.run(services, logger: logger)
-    }
-
-    /// - Throws: `IdentityError`, naming the flag that would help.
-    private static func publishedAddress(
-        _ configuration: RegisterConfiguration, toward etcd: EtcdConfiguration
-    ) async throws -> IPAddress {
-        let own = OwnAddresses()
-        let binding = configuration.address.address
+    /// - Throws: `IdentityError` or `Registration.Problem`, naming what would help.
+    private static func registration(
+        of endpoint: Endpoint, _ configuration: RegisterConfiguration, toward etcd: EtcdConfiguration
+    ) async throws -> (NodeIdentity, Registration) {
         // Asked for only when it may be needed: it takes a lookup when etcd is given by name.
-        let source = binding.isUnspecified ? await OwnAddresses.source(toward: etcd.endpoints) : nil
-        return try PublishedAddress(
-            binding: binding, advertise: configuration.advertise, interface: configuration.advertiseInterface,
-            allowsLoopback: configuration.allowsLoopback,
-            addressesOfInterface: { name in own.interfaces.filter { $0.name == name }.map(\.address) },
+        let source = endpoint.address.isUnspecified ? await OwnAddresses.source(toward: etcd.endpoints) : nil
+        let address = try PublishedAddress(
+            binding: endpoint.address, advertise: configuration.advertise, interface: configuration.advertiseInterface,
+            allowsLoopback: configuration.allowsLoopback, addressesOfInterface: addresses(of:),
             sourceAddress: { source }
         ).choose()
+        let identity = try NodeIdentity.resolve(
+            HostFacts.surroundings(node: configuration.node), address: address, zone: configuration.zone,
+            version: Version.number, random: UInt64.random(in: .min ... .max))
+        let name = Registration.instanceName(node: identity.node, host: address.description, port: endpoint.port)
+        return (
+            identity,
+            try Registration(
+                service: configuration.service, endpoint: Endpoint(address, port: endpoint.port),
+                fields: configuration.fields, instance: configuration.instance ?? name)
+        )
+    }
+
+    private static func follow(
+        _ selector: ContainerSelector, of engine: DockerAddress, _ configuration: RegisterConfiguration,
+        etcd place: EtcdConfiguration, logger: Logger
+    ) async throws -> Int32 {
+        var settings = ContainerRegistrarConfiguration(
+            selector: selector, service: configuration.service, layout: configuration.etcd.layout,
+            version: Version.number)
+        settings.fields = configuration.fields
+        settings.instance = configuration.instance
+        settings.timeToLive = configuration.timeToLive
+        settings.drainTime = configuration.drainTime
+        settings.zone = configuration.zone
+        settings.advertise = configuration.advertise
+        settings.advertiseInterface = configuration.advertiseInterface
+        settings.allowsLoopback = configuration.allowsLoopback
+        let host = ContainerRegistrar.Host(
+            surroundings: HostFacts.surroundings(node: configuration.node), addressesOfInterface: addresses(of:),
+            sourceAddress: { await OwnAddresses.source(toward: place.endpoints) })
+        let etcd = try EtcdParts(place, logger: logger)
+        return try await DockerClient.withClient(to: engine, logger: logger) { client in
+            let feed = ContainerFeed(engine: client, logger: logger)
+            let registrar = ContainerRegistrar(
+                store: etcd.store, configuration: settings, updates: feed.updates, host: host,
+                prober: ConnectProber(), logger: logger)
+            let upkeep = withdrawing(configuration, logger: logger) {
+                try await registrar.run()
+            } atShutdown: {
+                registrar.withdraw()
+            }
+            let services: [any Service] = [etcd.service, CancelledAtShutdown { try await feed.run() }, upkeep]
+            return await DaemonRun.run(leavingTheRestToTheLease + services, logger: logger) { error in
+                complaint(about: error, engine: engine).map { "legation register: \($0)" }
+            }
+        }
+    }
+
+    /// What only an operator can mend.
+    private static func complaint(about error: any Error, engine: DockerAddress) -> String? {
+        switch error {
+        case let error as IdentityError: return error.description
+        case let error as Registration.Problem: return error.description
+        case let error as DockerError where error.code == .forbidden:
+            let file = engine.socketPath.flatMap { SocketFile(at: $0) }
+            return "\(Setting.named(.docker).flag): \(file?.complaint ?? error.description)"
+        case let error as DockerError where error.code == .tooOld:
+            return "\(Setting.named(.docker).flag): \(error)"
+        default: return nil
+        }
+    }
+
+    // MARK: What both have in common
+
+    /// First in the group. Nothing here can be hurried but by leaving the rest to the lease.
+    private static var leavingTheRestToTheLease: [any Service] {
+        [CancelledAtShutdown { await HurrySignal { _exit(DaemonRun.failure) }.run() }]
+    }
+
+    private static func withdrawing(
+        _ configuration: RegisterConfiguration, logger: Logger, _ body: @escaping @Sendable () async throws -> Void,
+        atShutdown withdraw: @escaping @Sendable () -> Void
+    ) -> any Service {
+        ToldAtShutdown(body) {
+            logger.info("stopping", metadata: ["drain": "\(DurationText.format(configuration.drainTime))"])
+            withdraw()
+        }
+    }
+
+    private static func addresses(of interface: String) -> [IPAddress] {
+        OwnAddresses.readInterfaces().filter { $0.name == interface }.map(\.address)
     }
 }

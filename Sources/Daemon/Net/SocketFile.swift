@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-private import Glibc
+private import CLinux
 
 /// A socket in the file system, as far as an operator must know it to be let in.
 package struct SocketFile: Hashable, Sendable {
@@ -13,9 +13,9 @@ package struct SocketFile: Hashable, Sendable {
 
     /// - Returns: nil when nothing is known of it, as behind a folder that is closed to us.
     package init?(at path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        self.init(path: path, owner: status.st_uid, group: status.st_gid, mode: status.st_mode & 0o777)
+        var (owner, group, mode): (UInt32, UInt32, UInt32) = (0, 0, 0)
+        guard clinux_file_access(path, &owner, &group, &mode) == 0 else { return nil }
+        self.init(path: path, owner: owner, group: group, mode: mode & 0o777)
     }
 
     package init(path: String, owner: UInt32, group: UInt32, mode: UInt32) {
@@ -29,7 +29,8 @@ package struct SocketFile: Hashable, Sendable {
     package var complaint: String {
         let bits = String(mode, radix: 8)
         let permissions = String(repeating: "0", count: max(0, 4 - bits.count)) + bits
-        return "\(path) cannot be opened: it belongs to owner \(owner), group \(group), mode \(permissions); allowed: a "
+        return
+            "\(path) cannot be opened: it belongs to owner \(owner), group \(group), mode \(permissions); allowed: a "
             + "socket that this process may write to, in a container by docker run --group-add \(group)"
     }
 }

@@ -35,15 +35,17 @@ package struct CommandHelp: Sendable {
     }
 
     private static let register = CommandHelp(
-        arguments: "--address HOST:PORT SERVICE [KEY=VALUE...]",
+        arguments: "CONTAINER PORT SERVICE [KEY=VALUE...]\n--address HOST:PORT SERVICE [KEY=VALUE...]",
         abstract: "Publish a running service in etcd for as long as this process lives.",
         paragraph: """
-            Writes one key under the service's name, on a lease that this process keeps alive, and puts it back when it \
+            Publishes where a container's port is reached on this host, and follows the container through restarts, \
+            pauses and its end; with --address, where a plain process listens. Writes one key under the service's name, on a lease that this process keeps alive, and puts it back when it \
             is lost. On SIGTERM the entry says 'draining', is deleted after --drain-time, and the lease is given back. \
             KEY=VALUE sets a field of the entry (weight, priority, tags, proto, container) or else its metadata.
             """,
         // No longer than 78 columns: the help wraps at 80.
         examples: [
+            "legation register redis-demo.service 6379 redis-A",
             "legation register --address 10.77.0.1:6379 redis-A",
             "legation register --address 10.77.0.2:5432 --drain-time 5s pg weight=50",
         ])

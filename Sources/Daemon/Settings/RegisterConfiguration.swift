@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+package import Docker
+private import Glibc
 package import Logging
+package import Registration
 package import Registry
 package import ServiceModel
 
-/// `legation register --address HOST:PORT SERVICE [KEY=VALUE...]`.
+/// `legation register CONTAINER PORT SERVICE [KEY=VALUE...]`, or `--address HOST:PORT SERVICE [KEY=VALUE...]`.
 package struct RegisterConfiguration: Sendable {
+    /// What is published.
+    package enum Subject: Hashable, Sendable {
+        /// Where a plain process listens; its address may be unspecified, then this host's own is published.
+        case address(Endpoint)
+        /// A port of a container of this engine.
+        case container(ContainerSelector, DockerAddress)
+    }
+
     package let etcd: EtcdAccess
     package let logLevel: Logger.Level
     package let service: ServiceName
-    /// Where the service listens; its address may be unspecified, then this host's own is published.
-    package let address: Endpoint
+    package let subject: Subject
     package let fields: RecordFields
     package let timeToLive: Duration
     package let drainTime: Duration
@@ -27,16 +37,21 @@ package struct RegisterConfiguration: Sendable {
     private static let drainTimes: ClosedRange<Duration> = .seconds(0) ... .seconds(3600)
     private static let maximumNameLength = 100
 
-    /// - Parameter arguments: SERVICE, then KEY=VALUE.
+    private static let synopsis = "CONTAINER PORT SERVICE [KEY=VALUE...], or --address HOST:PORT SERVICE [KEY=VALUE...]"
+    private static let containerForm =
+        "a container's name, [A-Za-z0-9][A-Za-z0-9_.-]*, or the first 12 digits of its id"
+    private static let portForm = "a port of the container, 1-65535, with /tcp or /udp behind it or nothing"
+
+    /// - Parameter arguments: SERVICE, then KEY=VALUE; before them CONTAINER and PORT unless `--address` is given.
     package init(arguments: [String], settings: SettingValues) throws(UsageError) {
         logLevel = try settings.logLevel()
-        guard let address = try settings.value(.address, Self.reachable) else {
-            let note = "; naming a container (CONTAINER PORT SERVICE) is not possible in this version"
-            throw UsageError(
-                missing: Setting.named(.address).flag, allowed: Setting.named(.address).allowedForm + note)
+        var rest = arguments[...]
+        if let address = try settings.value(.address, Self.reachable) {
+            subject = .address(address)
+        } else {
+            subject = .container(try Self.selector(&rest), try Self.engine(settings))
         }
-        self.address = address
-        guard let name = arguments.first else {
+        guard let name = rest.popFirst() else {
             throw UsageError(missing: "SERVICE", allowed: ServiceName.allowedForm)
         }
         guard let service = ServiceName(name) else {
@@ -44,7 +59,7 @@ package struct RegisterConfiguration: Sendable {
         }
         self.service = service
         do {
-            fields = try RecordFields(arguments: Array(arguments.dropFirst()))
+            fields = try RecordFields(arguments: Array(rest))
         } catch {
             throw UsageError("KEY=VALUE", value: error.argument, allowed: error.allowedForm)
         }
@@ -58,6 +73,41 @@ package struct RegisterConfiguration: Sendable {
         advertise = try settings.value(.advertise) { IPAddress($0) }
         advertiseInterface = try settings.value(.advertiseInterface) { $0 }
         etcd = try EtcdAccess(settings: settings)
+    }
+
+    private static func selector(_ words: inout ArraySlice<String>) throws(UsageError) -> ContainerSelector {
+        guard words.count >= 3 else {
+            throw UsageError(missing: ["CONTAINER", "PORT", "SERVICE"][words.count], allowed: synopsis)
+        }
+        let (container, port) = (words.removeFirst(), words.removeFirst())
+        let parts = port.split(separator: "/", omittingEmptySubsequences: false)
+        let transport = parts.count == 1 ? .tcp : ContainerPort.Transport(rawValue: String(parts[1]))
+        guard parts.count <= 2, parts[0].utf8.allSatisfy({ (48...57).contains($0) }), let number = UInt16(parts[0]),
+            number > 0, let transport, transport != .sctp
+        else { throw UsageError("PORT", value: port, allowed: portForm) }
+        guard isContainerName(container) else {
+            throw UsageError("CONTAINER", value: container, allowed: containerForm)
+        }
+        return ContainerSelector(name: container, port: number, transport: transport)
+    }
+
+    /// As the engine itself demands, with the slash that its API shows in front or without.
+    private static func isContainerName(_ text: String) -> Bool {
+        let bytes = Array(text.utf8.first == UInt8(ascii: "/") ? text.dropFirst().utf8 : text[...].utf8)
+        guard let first = bytes.first else { return false }
+        return ServiceName.isAllowed(first) && !Array("._-".utf8).contains(first)
+            && bytes.allSatisfy { ServiceName.isAllowed($0) }
+    }
+
+    /// `--docker`, else the engine's usual socket, else the one of an engine that belongs to this user alone.
+    private static func engine(_ settings: SettingValues) throws(UsageError) -> DockerAddress {
+        if let given = try settings.value(.docker, { DockerAddress($0) }) { return given }
+        if access(DockerAddress.standardPath, F_OK) != 0, let folder = settings.environment["XDG_RUNTIME_DIR"],
+            access("\(folder)/docker.sock", F_OK) == 0, let rootless = DockerAddress("unix://\(folder)/docker.sock")
+        {
+            return rootless
+        }
+        return .standard
     }
 
     private static func reachable(_ text: String) -> Endpoint? {

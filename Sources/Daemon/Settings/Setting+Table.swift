@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+private import Docker
 private import Etcd
 private import Registry
 private import ServiceModel
@@ -21,10 +22,15 @@ extension Setting {
 
     private static let register: [Setting] = [
         Setting(
-            .address, .value("HOST:PORT"), unit: "address and port", default: "none, required",
+            .address, .value("HOST:PORT"), unit: "address and port", default: "none: a container is named instead",
             allowed: "HOST:PORT with an IPv4 address or an IPv6 address in brackets, port 1-65535",
             "Where the service accepts connections; for 0.0.0.0 and [::] see --advertise.",
             commands: [.register]),
+        Setting(
+            .docker, .value("URL"), unit: "URL",
+            default: "unix:///var/run/docker.sock, where there is none $XDG_RUNTIME_DIR/docker.sock",
+            allowed: DockerAddress.allowedForm, "Where the Docker Engine is that runs CONTAINER.",
+            commands: [.register], otherVariables: ["DOCKER_HOST"]),
         Setting(
             .ttl, .value("DURATION"), unit: "seconds", default: "10s",
             allowed: "5s to 3600s; \(DurationText.allowedForm)",
@@ -41,13 +47,14 @@ extension Setting {
             .zone, .value("NAME"), unit: "name", default: "none", allowed: "[A-Za-z0-9._:-]+, at most 100 bytes",
             "The zone that this host is in, for those who read the registry.", commands: [.register]),
         Setting(
-            .instance, .value("NAME"), unit: "name", default: "NODE:HOST:PORT", allowed: InstanceName.allowedForm,
+            .instance, .value("NAME"), unit: "name", default: "NODE:CONTAINER:PORT, with --address NODE:HOST:PORT",
+            allowed: InstanceName.allowedForm,
             "The instance's name, the last part of its key.", commands: [.register]),
         Setting(
             .advertise, .value("ADDRESS"), unit: "address",
             default: "this host's source address towards etcd",
             allowed: "an IPv4 or IPv6 address that others can reach, without brackets or port",
-            "The address to publish when the one in --address is 0.0.0.0, [::] or a loopback address.",
+            "The address to publish when the service listens on 0.0.0.0, [::] or a loopback address.",
             commands: [.register]),
         Setting(
             .advertiseInterface, .value("NAME"), unit: "interface", default: "none",

@@ -18,7 +18,7 @@ package enum SettingName: String, CaseIterable, Hashable, Sendable {
     case etcdKey = "etcd-key"
     case prefix
     case logLevel = "log-level"
-    case address, ttl
+    case address, docker, ttl
     case drainTime = "drain-time"
     case node, zone, instance, advertise
     case advertiseInterface = "advertise-interface"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-/// How long to wait before the registry is asked again: a ceiling that doubles with each failure, and of it the second
+/// How long to wait before something that failed is tried again: a ceiling that doubles with each failure, and of it the second
 /// half by chance, so that many processes do not ask at once.
 package struct Backoff: Sendable {
     private let first: Duration

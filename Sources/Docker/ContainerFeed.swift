@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Logging
+import ServiceModel
+import Synchronization
+
+/// Follows an engine for as long as it runs: subscribes to its events, lists its containers, again whenever something
+/// happened, and connects anew when that ends.
+///
+/// ## Concurrency
+/// One `run()`, one consumer of `updates`. Inside, one task reads events and one lists; they share the schedule, behind one
+/// lock.
+package final class ContainerFeed: Sendable {
+    /// What happens, in order. The oldest are dropped when nobody takes them, which the next listing makes good.
+    package let updates: AsyncStream<ContainerUpdate>
+
+    /// A thousand containers that end together say some three things each.
+    private static let backlog = 4096
+    /// From 100 ms, within which an engine does not restart, to 5 s (docs/promises.md, "Containers").
+    private static let firstPause = Duration.milliseconds(100)
+    private static let longestPause = Duration.seconds(5)
+
+    private struct State {
+        var schedule: ListingSchedule
+        var isLost = false
+        var hasListed = false
+    }
+
+    private let engine: any Engine
+    private let logger: Logger
+    private let clock: any Clock<Duration>
+    private let elapsed: @Sendable () -> Duration
+    private let random: @Sendable () -> Double
+    private let continuation: AsyncStream<ContainerUpdate>.Continuation
+    private let state: Mutex<State>
+    private let hastened = Signal()
+
+    /// - Parameter random: 0..<1, for the jitter of reconnects.
+    package init(
+        engine: any Engine, logger: Logger, clock: any Clock<Duration> = ContinuousClock(),
+        random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
+    ) {
+        self.engine = engine
+        self.logger = logger
+        self.clock = clock
+        self.random = random
+        elapsed = clock.stopwatch()
+        (updates, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Self.backlog))
+        state = Mutex(State(schedule: ListingSchedule(now: .zero)))
+    }
+
+    /// Follows until cancelled.
+    /// - Throws: `CancellationError`; `DockerError` when the very first attempt is forbidden, or the engine too old, which
+    ///   only an operator can mend.
+    package func run() async throws {
+        defer { continuation.finish() }
+        var backoff = Backoff(first: Self.firstPause, longest: Self.longestPause)
+        while true {
+            let failure = await connect()
+            try Task.checkCancellation()
+            let (isNews, hasListed) = state.withLock { state in
+                defer { state.isLost = true }
+                return (!state.isLost, state.hasListed)
+            }
+            if !hasListed, failure.code == .forbidden || failure.code == .tooOld { throw failure }
+            if isNews {
+                continuation.yield(.lost(failure))
+                backoff.reset()
+            }
+            logger.debug("engine does not answer", metadata: ["error": "\(failure)"])
+            try await clock.sleep(for: backoff.next(random: random()))
+        }
+    }
+
+    /// One connection, from the first question to its end. - Returns: how it ended.
+    private func connect() async -> DockerError {
+        do throws(DockerError) {
+            let version = try await engine.negotiate()
+            logger.debug("engine answers", metadata: ["version": "\(version)"])
+            let now = elapsed()
+            state.withLock { $0.schedule = ListingSchedule(now: now) }
+            return await withTaskGroup(of: DockerError.self) { group in
+                group.addTask { await self.follow(version) }
+                group.addTask { await self.list(version) }
+                defer { group.cancelAll() }
+                return await group.next() ?? DockerError(.cancelled, "nobody follows the engine")
+            }
+        } catch {
+            return error
+        }
+    }
+
+    private func follow(_ version: APIVersion) async -> DockerError {
+        do throws(DockerError) {
+            try await engine.follow(version) {
+                let now = self.elapsed()
+                self.state.withLock { $0.schedule.subscribed(now: now) }
+                self.hastened.raise()
+            } heard: { event in
+                self.heard(event)
+            }
+            return DockerError(.unreachable, "the engine has ended its events")
+        } catch {
+            return error
+        }
+    }
+
+    private func heard(_ event: EngineEvent) {
+        let now = elapsed()
+        guard state.withLock({ $0.schedule.happened(event, now: now) }) else { return }
+        if case .container(let event) = event { continuation.yield(.event(event)) }
+        hastened.raise()
+    }
+
+    private func list(_ version: APIVersion) async -> DockerError {
+        while !Task.isCancelled {
+            let now = elapsed()
+            let due = state.withLock { state in
+                let due = state.schedule.due
+                if due <= now { state.schedule.listingBegan(now: now) }
+                return due
+            }
+            guard due <= now else {
+                await hastened.wait(until: due, by: clock, elapsed)
+                continue
+            }
+            do throws(DockerError) {
+                let containers = try await engine.containers(version)
+                state.withLock { state in
+                    state.isLost = false
+                    state.hasListed = true
+                }
+                continuation.yield(.listing(containers))
+            } catch {
+                return error
+            }
+        }
+        return DockerError(.cancelled, "the engine is followed no longer")
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+/// The three questions that an engine is ever asked. Nothing else: whoever answers them may refuse all the rest.
+package protocol Engine: Sendable {
+    /// `_ping`: the version of the API to speak, known by both sides.
+    func negotiate() async throws(DockerError) -> APIVersion
+
+    /// `containers/json`: all of them, running or not.
+    func containers(_ version: APIVersion) async throws(DockerError) -> [Container]
+
+    /// `events`: reads them until their stream ends, which is no error.
+    /// - Parameters:
+    ///   - subscribed: called when the engine has said that it will tell of events; some say so only with the first.
+    ///   - heard: called for each.
+    func follow(
+        _ version: APIVersion, subscribed: @escaping @Sendable () -> Void,
+        heard: @escaping @Sendable (EngineEvent) -> Void
+    ) async throws(DockerError)
+}
+
+/// One element of the stream of events, as far as it is of use.
+package enum EngineEvent: Sendable, Hashable {
+    case container(ContainerEvent)
+    /// Something else that may change what the list says: a container joined a network, or left it.
+    case other
+}

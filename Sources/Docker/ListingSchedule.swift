@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+/// Decides when the engine's list is due: every so often, and soon after something happened.
+///
+/// Pure: times come by a stopwatch.
+struct ListingSchedule: Sendable {
+    /// Engines skip events to those who do not keep up, and say nothing of it (docs/promises.md, "Containers").
+    static let period = Duration.seconds(30)
+    /// Between two lists: one container that starts is told of by half a dozen events.
+    static let shortestGap = Duration.milliseconds(100)
+    /// Actions of a container that leave what the list says as it is.
+    private static let idleActions: Set<String> = [
+        "attach", "commit", "copy", "detach", "exec_create", "exec_detach", "exec_die", "exec_start", "export",
+        "resize",
+        "top", "exec", "exec_died", "checkpoint", "archive-path", "extract-to-dir",
+    ]
+
+    /// When the next list is to be asked for.
+    private(set) var due: Duration
+    private var lastBegun: Duration?
+
+    /// - Parameter now: a connection has just been made; the first list is due when the events are subscribed to, or this
+    ///   much later, since an engine may say so only with the first event.
+    init(now: Duration) { due = now + .milliseconds(500) }
+
+    mutating func subscribed(now: Duration) { hasten(now: now) }
+
+    /// - Returns: whether it is worth telling anybody.
+    mutating func happened(_ event: EngineEvent, now: Duration) -> Bool {
+        if case .container(let event) = event, Self.idleActions.contains(event.action) { return false }
+        hasten(now: now)
+        return true
+    }
+
+    mutating func listingBegan(now: Duration) {
+        lastBegun = now
+        due = now + Self.period
+    }
+
+    private mutating func hasten(now: Duration) {
+        due = min(due, max(now, lastBegun.map { $0 + Self.shortestGap } ?? now))
+    }
+}
