@@ -184,25 +184,6 @@ package final class Registrator: Sendable {
         }
     }
 
-    /// Waits for something to change among the registrators of our node.
-    private func untilNodeChanges(after revision: Int64, atMost limit: Duration) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { [clock] in try await clock.sleep(for: limit) }
-            group.addTask { [self] in
-                let range = configuration.layout.nodeRange(configuration.identity.node)
-                do {
-                    try await store.withWatch(range, from: revision + 1) { events in
-                        for try await _ in events { return }
-                    }
-                } catch {
-                    try await clock.sleep(for: limit)
-                }
-            }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
-    }
-
     func now() -> RegistrationPlanner.Moment {
         RegistrationPlanner.Moment(elapsed(), wallClock().formatted(.iso8601))
     }

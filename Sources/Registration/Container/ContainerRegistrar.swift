@@ -17,25 +17,6 @@ import Synchronization
 /// ## Concurrency
 /// One `run()`. What is known is behind one lock, never held over an await; one task concludes from it and publishes.
 package final class ContainerRegistrar: Sendable {
-    /// What only the host can say.
-    package struct Host: Sendable {
-        package var surroundings: NodeIdentity.Surroundings
-        /// The addresses of a network interface; empty when there is none of that name.
-        package var addressesOfInterface: @Sendable (String) -> [IPAddress]
-        /// The source address of our connection to etcd; nil when it cannot be told. Asked once it is needed.
-        package var sourceAddress: @Sendable () async -> IPAddress?
-
-        package init(
-            surroundings: NodeIdentity.Surroundings,
-            addressesOfInterface: @escaping @Sendable (String) -> [IPAddress],
-            sourceAddress: @escaping @Sendable () async -> IPAddress?
-        ) {
-            self.surroundings = surroundings
-            self.addressesOfInterface = addressesOfInterface
-            self.sourceAddress = sourceAddress
-        }
-    }
-
     private struct State {
         var situation: ContainerSituation
         /// From the first publication on.
@@ -131,6 +112,7 @@ package final class ContainerRegistrar: Sendable {
 
     private func consume() async {
         for await update in updates { updated(update) }
+        guard !Task.isCancelled else { return }
         updated(.lost(DockerError(.cancelled, "the container engine is followed no longer")))
     }
 
