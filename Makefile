@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release check unit integration test demo soak docs slow sanitize clean
+.PHONY: help needs build release image check unit integration test demo soak docs slow sanitize clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -31,6 +31,9 @@ release: ## build the static release binary: build/legation
 	@LEGATION_COMMIT="$$(Scripts/version)" $(STAGE) 'build release' swift build $(SWIFT_FLAGS) $(RELEASE_FLAGS)
 	@mkdir -p build
 	@cp --remove-destination .build/release/legation build/legation
+
+image: release ## build the image legation:latest with the Docker Engine of this machine
+	@Scripts/images legation
 
 check: build release ## check format, import directions, house rules, licences, links
 	@$(STAGE) check Scripts/check
