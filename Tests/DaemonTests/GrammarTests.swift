@@ -155,7 +155,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         let register = try RegisterConfiguration(arguments: ["a", "b=c"], settings: settings)
         #expect(register.timeToLive == .seconds(10))
         #expect(register.drainTime == .seconds(1))
-        #expect(register.address == Endpoint("[fd00::1]:1"))
+        #expect(register.subject == Endpoint("[fd00::1]:1").map { .address($0) })
         let none = SettingValues(flags: [:], environment: [:])
         #expect(try ForwardConfiguration(arguments: ["a:1"], settings: none).listen == .anywhere(port: 10000))
         #expect(try QueryConfiguration(.services, arguments: [], settings: none).logLevel == .error)
