@@ -94,6 +94,8 @@ package struct DockerClient: Engine {
     private func ask(_ path: String, deadline: NIODeadline? = nil) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: address.baseURL + path)
         request.headers.add(name: "user-agent", value: "legation")
+        // The path of a socket is no host, and an engine refuses it.
+        if address.socketPath != nil { request.headers.add(name: "host", value: "docker") }
         let deadline = deadline ?? .now() + Self.answerTimeout
         let response = try await http.execute(request, deadline: deadline, logger: logger)
         guard response.status == .ok else {

@@ -21,7 +21,7 @@ extension LabHost {
                 "register", "--docker", "unix://\(socket ?? dockerSocket)", "--etcd", etcdURL, "--ttl", "5s", "--node",
                 name,
             ]
-                + more + [container, "6379", "redis-A"])
+                + [container, "6379", "redis-A"] + more)
     }
 
     /// Starts `legation proxy` for the service on a free port of the host's loopback.

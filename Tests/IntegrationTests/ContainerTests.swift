@@ -166,10 +166,10 @@ struct ContainerTests {
             try await lab.awaits(key, at: redis, state: "draining")
             // The stream of events breaks; what happens meanwhile is seen all the same.
             recorder.cut()
-            try await process.firstLine(containing: "container engine lost")
+            try await process.firstLine(containing: "container engine cannot be reached")
             try await host.docker("unpause", "redis")
             recorder.restore()
-            try await eventually("up once the container engine is back", within: .seconds(6)) {
+            try await eventually("up once the container engine answers again", within: .seconds(6)) {
                 try await lab.key(key)?.state == "up"
             }
             try await host.docker("rm", "-f", "redis")

@@ -20,11 +20,11 @@ struct EngineTests {
             let id = try await host.runID(at: before)
             try await lab.withChanges("/services/") { changes in
                 try await host.engine("kill")
-                try await process.firstLine(containing: "container engine lost")
+                try await process.firstLine(containing: "container engine cannot be reached")
                 #expect(try await host.runID(at: proxy.endpoint) == id, "the container goes on")
                 #expect(changes.all.isEmpty)
                 try await host.engine("start")
-                try await process.firstLine(containing: "container engine is back")
+                try await process.firstLine(containing: "container engine answers again")
                 let after = try await waitForValue("the container's port") {
                     try? await host.published("redis", 6379)
                 }
@@ -62,7 +62,7 @@ struct EngineTests {
             try await host.redis("redis", ["--restart", "always"])
             try await host.engine("stop")
             let process = try await host.register("redis")
-            try await process.firstLine(containing: "container engine lost")
+            try await process.firstLine(containing: "container engine cannot be reached")
             try await host.engine("start")
             try await waitFor("the container's key") { try await lab.key(host.key(of: "redis")) != nil }
             let redis = try await host.published("redis", 6379)
