@@ -2,7 +2,6 @@
 // Copyright the Legation authors
 
 import AsyncHTTPClient
-package import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -23,11 +22,10 @@ package struct DockerClient: Engine {
 
     package let address: DockerAddress
     private let http: HTTPClient
-    private let logger: Logger
 
     /// Gives `body` a client, and closes its connections afterwards.
     package static func withClient<Result: Sendable>(
-        to address: DockerAddress, logger: Logger, _ body: (DockerClient) async throws -> Result
+        to address: DockerAddress, _ body: (DockerClient) async throws -> Result
     ) async throws -> Result {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: HTTPClient.Configuration.Timeout(connect: connectTimeout))
@@ -38,7 +36,7 @@ package struct DockerClient: Engine {
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
         let result: Swift.Result<Result, any Error>
         do {
-            result = .success(try await body(DockerClient(address: address, http: http, logger: logger)))
+            result = .success(try await body(DockerClient(address: address, http: http)))
         } catch {
             result = .failure(error)
         }
@@ -46,10 +44,9 @@ package struct DockerClient: Engine {
         return try result.get()
     }
 
-    private init(address: DockerAddress, http: HTTPClient, logger: Logger) {
+    private init(address: DockerAddress, http: HTTPClient) {
         self.address = address
         self.http = http
-        self.logger = logger
     }
 
     package func negotiate() async throws(DockerError) -> APIVersion {
@@ -97,7 +94,7 @@ package struct DockerClient: Engine {
         // The path of a socket is no host, and an engine refuses it.
         if address.socketPath != nil { request.headers.add(name: "host", value: "docker") }
         let deadline = deadline ?? .now() + Self.answerTimeout
-        let response = try await http.execute(request, deadline: deadline, logger: logger)
+        let response = try await http.execute(request, deadline: deadline)
         guard response.status == .ok else {
             let body = try? await response.body.collect(upTo: Self.longestRefusal)
             let message = body.flatMap { EngineJSON.message($0.readableBytesView) } ?? response.status.reasonPhrase

@@ -63,7 +63,7 @@ struct EtcdConnection: Sendable {
             return try await .wrapping(config: transportConfig(endpoint, configuration)) { configure in
                 try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                     .connectTimeout(timeout)
-                    .channelOption(.socketOption(.tcp_nodelay), value: 1)
+                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                     .connect(host: endpoint.host, port: endpoint.port) { channel in
                         channel.eventLoop.makeCompletedFuture {
                             if let tls { try channel.pipeline.syncOperations.addHandler(tls.makeHandler()) }

@@ -86,7 +86,7 @@ package enum RegisterDaemon {
             surroundings: HostFacts.surroundings(node: configuration.node), addressesOfInterface: addresses(of:),
             sourceAddress: { await OwnAddresses.source(toward: place.endpoints) })
         let etcd = try EtcdParts(place, logger: logger)
-        return try await DockerClient.withClient(to: engine, logger: logger) { client in
+        return try await DockerClient.withClient(to: engine) { client in
             let feed = ContainerFeed(engine: client, logger: logger)
             let registrar = ContainerRegistrar(
                 store: etcd.store, configuration: settings, updates: feed.updates, host: host,
