@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the Legation authors
 #
-# Sourced by demo and soak: real processes by name, each with its log in $work, none of which outlives the script.
+# Sourced by the demos and soak: real processes by name, each with its log in $work, none of which outlives the script.
 
 legation=${LEGATION_BINARY:-$PWD/build/legation}
 [ -x "$legation" ] || { echo "no binary at $legation: make release" >&2 && exit 1; }
@@ -19,6 +19,21 @@ declare -A pid_of=()
 export ETCDCTL_API=3
 
 milliseconds() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
+
+seconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
+
+# What a demo tells: a step with the time since its begin, and what was seen in it.
+demo_begun=$(milliseconds)
+step() { printf '\n[%4.1f s] %s\n' "$(seconds $(($(milliseconds) - demo_begun)))" "$*"; }
+say() { printf '         %s\n' "$*"; }
+
+# The end of each process's log.
+last_words() {
+    local log
+    for log in "$work"/*.log; do
+        printf -- '--- %s\n' "$(basename "$log")" && tail -n 4 "$log"
+    done
+}
 
 # Free ports, all different, below those that the kernel gives to outgoing connections (32768 on), which would otherwise
 # take one before its program does, and above those of TestSupport's FreePorts. Each script begins at a place of its own,
@@ -154,3 +169,19 @@ client_loop() { # NAME PORT
         fi
     done >>"$work/$1.requests"
 }
+
+# A client that goes on while we count what it wrote to $requests, as client_loop writes it: a look takes those requests
+# that began at or after $1 (ms), and sets $good, $bad.
+look() {
+    awk -v since="$1" '$1 >= since' "$requests" >"$work/window"
+    read -r good bad < <(awk '{ if ($3 == "error") bad++; else good++ } END { print good + 0, bad + 0 }' "$work/window")
+}
+served_by() { awk -v instance="$1" '$3 == instance' "$work/window" | wc -l; }
+made_requests() { # COUNT SINCE
+    look "$2"
+    [ $((good + bad)) -ge "$1" ]
+}
+first_error() { awk '$3 == "error"' "$work/window" | head -n 1 | cut -d ' ' -f 4-; }
+
+# A field of what Redis answers to INFO.
+field() { awk -F : -v name="$1" '$1 == name { sub(/\r$/, "", $2); print $2 }'; }
