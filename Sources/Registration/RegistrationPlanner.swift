@@ -136,7 +136,6 @@ package struct RegistrationPlanner: Sendable {
         if let lease { formerLeases.insert(lease) }
         lease = nil
         for index in publications.indices { publications[index].ended() }
-        removeDeparted()
     }
 
     /// Writes of the last plan that the store has taken. - Returns: what to tell of them.
