@@ -15,13 +15,12 @@ import Testing
     private static let gone = DockerError(.unreachable, "nobody answers")
 
     /// Runs a feed as long as `body`, which takes its updates one by one.
-    private func running(_ body: (inout AsyncStream<ContainerUpdate>.Iterator) async throws -> Void) async throws {
+    private func running(_ body: (Updates) async throws -> Void) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let feed = ContainerFeed(engine: engine, logger: logger, clock: clock, random: { 0 })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await feed.run() }
-            var updates = feed.updates.makeAsyncIterator()
-            try await body(&updates)
+            try await body(Updates(feed.updates))
             group.cancelAll()
             await #expect(throws: CancellationError.self) { try await group.waitForAll() }
         }
@@ -86,7 +85,7 @@ import Testing
             engine.endsEvents()
             #expect(await updates.next()?.lost == .unreachable)
             // 50 ms, 100, 200: without jitter the half of what doubles.
-            for pause in [50, 50, 100, 200] as [Int64] {
+            for pause in [50, 100, 200] as [Int64] {
                 await clock.untilSleeping { $0.contains(.milliseconds(pause)) }
                 clock.advance(by: .milliseconds(pause))
             }
@@ -126,6 +125,15 @@ import Testing
             await clock.untilSleeping()
         }
     }
+}
+
+/// What a feed says, one by one.
+private final class Updates {
+    private var iterator: AsyncStream<ContainerUpdate>.Iterator
+
+    init(_ stream: AsyncStream<ContainerUpdate>) { iterator = stream.makeAsyncIterator() }
+
+    func next() async -> ContainerUpdate? { await iterator.next(isolation: #isolation) }
 }
 
 extension ContainerUpdate {

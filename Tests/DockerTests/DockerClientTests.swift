@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func nobodyThereIsUnreachable() async throws {
-        let free = try Backend()
+        let free = try Backend(serve: Backend.echo)
         free.close()
         for address in [
             DockerAddress.tcp(host: "127.0.0.1", port: free.endpoint.port), .unix(path: "/nowhere/docker.sock"),

@@ -26,11 +26,13 @@ import Testing
 
     @Test func listsAtOnceAfterAnEventAndManyOfThemAsOne() {
         var schedule = Self.listed(at: .zero)
-        #expect(schedule.happened(Self.start, now: .seconds(3)))
+        let isNews = schedule.happened(Self.start, now: .seconds(3))
+        #expect(isNews)
         #expect(schedule.due == .seconds(3))
         schedule.listingBegan(now: .seconds(3))
         for milliseconds in [3010, 3020, 3090] {
-            #expect(schedule.happened(.other, now: .milliseconds(milliseconds)))
+            let isNews = schedule.happened(.other, now: .milliseconds(milliseconds))
+            #expect(isNews)
             #expect(schedule.due == .milliseconds(3100), "the first of the gap, not the last, decides")
         }
     }
@@ -46,7 +48,8 @@ import Testing
     func isNotHastenedByWhatChangesNothing(action: String) {
         var schedule = Self.listed(at: .zero)
         let event = EngineEvent.container(ContainerEvent(action: action, container: "a"))
-        #expect(!schedule.happened(event, now: .seconds(1)))
+        let isNews = schedule.happened(event, now: .seconds(1))
+        #expect(!isNews)
         #expect(schedule.due == .seconds(30))
     }
 }

@@ -25,7 +25,6 @@ final class ScriptedEngine: Engine {
     private let state = Mutex(State())
 
     var calls: [Call] { state.withLock { $0.calls } }
-    func count(of call: Call) -> Int { calls.count { $0 == call } }
 
     func has(_ containers: [Container]) { state.withLock { $0.containers = containers } }
     /// Nil: it answers.
