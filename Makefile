@@ -15,11 +15,11 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo soak docs slow sanitize clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak docs slow sanitize clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 needs: ## install what tests and demo need: etcd, Redis and small tools
 	@$(STAGE) needs Scripts/install-needs
@@ -49,6 +49,10 @@ test: needs build release ## run all tests; ends with the real parts that they u
 
 demo: needs release ## show the main job on a real etcd and Redis (BREAK=proxy|register|redis makes it fail)
 	@Scripts/demo
+
+demo-article: needs release ## show the article of 2014 on two hosts with engines, by links and by a network
+	@Scripts/demo-article link
+	@Scripts/demo-article network
 
 soak: needs release ## two minutes of traffic and random kills (LEGATION_SOAK_SECONDS)
 	@$(STAGE) soak Scripts/soak
