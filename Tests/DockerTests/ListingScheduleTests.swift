@@ -44,6 +44,19 @@ import Testing
         #expect(schedule.due == .milliseconds(100))
     }
 
+    @Test func aListThatSomethingOvertookIsNotBelievedButNotForEver() {
+        var schedule = Self.listed(at: .zero)
+        let first = schedule.listingEnded()
+        #expect(first)
+        var believed: [Bool] = []
+        for number in 1...7 {
+            schedule.listingBegan(now: .seconds(number))
+            _ = schedule.happened(Self.start, now: .seconds(number))
+            believed.append(schedule.listingEnded())
+        }
+        #expect(believed == [false, false, false, false, false, true, false])
+    }
+
     @Test(arguments: ["exec_create", "exec_start", "exec_die", "top", "attach", "resize"])
     func isNotHastenedByWhatChangesNothing(action: String) {
         var schedule = Self.listed(at: .zero)

@@ -123,7 +123,7 @@ package struct LabHost: Sendable {
 /// Gives `body` a lab of these hosts and takes it down afterwards; the test fails when it leaves anything behind.
 @discardableResult
 package func withLab<Result>(
-    _ hosts: [String] = ["hostA"], load: Load = .short, test: String = #function, _ body: (Lab) async throws -> Result
+    _ hosts: [String] = ["hostA"], load: Load = .lab, test: String = #function, _ body: (Lab) async throws -> Result
 ) async throws -> Result {
     try await withStage(load, test: test) { stage in
         let folder = try stage.directory() + "/lab"
