@@ -127,11 +127,12 @@ package final class ContainerFeed: Sendable {
             }
             do throws(DockerError) {
                 let containers = try await engine.containers(version)
-                state.withLock { state in
-                    state.isLost = false
-                    state.hasListed = true
+                let isNews = state.withLock { state in
+                    let isNews = state.schedule.listingEnded()
+                    if isNews { (state.isLost, state.hasListed) = (false, true) }
+                    return isNews
                 }
-                continuation.yield(.listing(containers))
+                if isNews { continuation.yield(.listing(containers)) }
             } catch {
                 return error
             }

@@ -4,6 +4,7 @@
 import AsyncHTTPClient
 import Glibc
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 
 extension DockerError {
@@ -19,6 +20,8 @@ extension DockerError {
         case let error as HTTPClientError where Self.isTimeout(error):
             self.init(.timedOut, "asking \(what): no answer in time")
         case is NIOTooManyBytesError: self.init(.malformed, "asking \(what): the answer is too long")
+        case let error as HTTPParserError where error == .invalidEOFState:
+            self.init(.unreachable, "asking \(what): the answer breaks off", cause: error)
         case is ChannelError, is IOError, is NIOPosix.NIOConnectionError, is HTTPClientError:
             self.init(.unreachable, "asking \(what)", cause: error)
         default: self.init(.malformed, "asking \(what)", cause: error)

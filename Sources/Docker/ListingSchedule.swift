@@ -16,9 +16,16 @@ struct ListingSchedule: Sendable {
         "top", "exec", "exec_died", "checkpoint", "archive-path", "extract-to-dir",
     ]
 
+    /// So often in a row a list that was overtaken is thrown away: on an engine where something happens all the time, one that
+    /// is a little old is better than none.
+    private static let longestPatience = 5
+
     /// When the next list is to be asked for.
     private(set) var due: Duration
     private var lastBegun: Duration?
+    /// Whether something has happened since the last list was asked for.
+    private var isOvertaken = false
+    private var overtaken = 0
 
     /// - Parameter now: a connection has just been made; the first list is due when the events are subscribed to, or this
     ///   much later, since an engine may say so only with the first event.
@@ -29,13 +36,23 @@ struct ListingSchedule: Sendable {
     /// - Returns: whether it is worth telling anybody.
     mutating func happened(_ event: EngineEvent, now: Duration) -> Bool {
         if case .container(let event) = event, Self.idleActions.contains(event.action) { return false }
+        isOvertaken = true
         hasten(now: now)
         return true
     }
 
     mutating func listingBegan(now: Duration) {
         lastBegun = now
+        isOvertaken = false
         due = now + Self.period
+    }
+
+    /// - Returns: whether what it says may be believed: an event that came meanwhile may be newer than the list, or older.
+    mutating func listingEnded() -> Bool {
+        overtaken = isOvertaken ? overtaken + 1 : 0
+        guard overtaken > Self.longestPatience else { return overtaken == 0 }
+        overtaken = 0
+        return true
     }
 
     private mutating func hasten(now: Duration) {

@@ -97,8 +97,10 @@ package struct RegistrationPlanner: Sendable {
         }
     }
 
-    /// Whether there may be an instance to take back.
-    package var mayStand: Bool { publications.contains { $0.wasPublished && $0.registration != nil } }
+    /// Whether there may be an instance to take back: one that we have published, or sent and heard nothing of yet.
+    package var mayStand: Bool {
+        publications.contains { $0.registration != nil && ($0.wasPublished || $0.attempt != nil) }
+    }
 
     /// When something has to be done that only time brings; by the same beginning as `Moment.elapsed`.
     package var deadline: Duration? { publications.compactMap { $0.deadline(drainTime: drainTime) }.min() }
@@ -136,7 +138,6 @@ package struct RegistrationPlanner: Sendable {
         if let lease { formerLeases.insert(lease) }
         lease = nil
         for index in publications.indices { publications[index].ended() }
-        removeDeparted()
     }
 
     /// Writes of the last plan that the store has taken. - Returns: what to tell of them.

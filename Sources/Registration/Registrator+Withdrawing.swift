@@ -14,14 +14,15 @@ extension Registrator {
     func leave(_ owner: any RegistryOwner) async {
         guard let lease = owner.lease else { return }
         planner.withLock { $0.leaseGranted(lease) }
-        let (mayStand, own) = planner.withLock { planner in
+        let mayStand = planner.withLock { planner in
             planner.withdrawalBegan()
-            return (planner.mayStand, planner.standing)
+            return planner.mayStand
         }
         guard mayStand else { return }
         // What cannot be said within the drain time need not be waited for: the lease's end says it.
         let limit = max(configuration.drainTime, Self.drainingLimit)
         let isSaid = await limited(limit) { try await self.drain() }
+        let own = planner.withLock { $0.standing }
         if isSaid == true { try? await clock.sleep(for: configuration.drainTime) }
         if isSaid != nil { await limited(Self.drainingLimit) { try await self.remove() } }
         log.withdrawn(own, isInOrder: isSaid == true)

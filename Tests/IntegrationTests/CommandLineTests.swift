@@ -60,7 +60,17 @@ struct CommandLineTests {
         (["register", "--address", "10.0.0.1:80", "web", "x"], [:], ["KEY=VALUE", "x"]),
         (["register", "--address", "10.0.0.1:80", "web", "weight=1001"], [:], ["weight", "1001"]),
         (["register", "--address", "10.0.0.1:80", "--prefix", "services", "web"], [:], ["--prefix", "services", "/"]),
-        (["register", "redis-demo.service", "6379", "redis-A"], [:], ["--address"]),
+        (["register", "redis", "6379"], [:], ["SERVICE", "CONTAINER PORT SERVICE", "--address"]),
+        (["register", "redis", "0", "redis-A"], [:], ["PORT", "'0'", "1-65535"]),
+        (["register", "redis", "6379/sctp", "redis-A"], [:], ["PORT", "6379/sctp", "/udp"]),
+        (["register", "-redis", "6379", "redis-A"], [:], ["-redis"]),
+        (["register", "re dis", "6379", "redis-A"], [:], ["CONTAINER", "re dis", "A-Z"]),
+        (["register", "redis", "6379", "no good"], [:], ["SERVICE", "no good"]),
+        (["register", "--docker", "ssh://a", "redis", "6379", "redis-A"], [:], ["--docker", "ssh://a", "unix:///"]),
+        (
+            ["register", "redis", "6379", "redis-A"], ["DOCKER_HOST": "npipe://a"],
+            ["DOCKER_HOST", "npipe://a", "tcp://"]
+        ),
         (["register", "--address", "10.0.0.1:80", "web"], ["LEGATION_TTL": "4s"], ["LEGATION_TTL", "4s", "5s"]),
         (["forward"], [:], ["TARGET", "HOST:PORT"]),
         (["forward", "10.0.0.1"], [:], ["TARGET", "10.0.0.1", "HOST:PORT"]),

@@ -31,6 +31,8 @@ final class FaultyStore: RegistryStore {
         case error(RegistryError.Code)
         /// No answer until the caller gives up.
         case silence
+        /// Done, and no answer until the caller gives up.
+        case silenceAfterwards
     }
 
     let store: MemoryStore
@@ -52,7 +54,7 @@ final class FaultyStore: RegistryStore {
 
     private func apply(_ fault: Fault) async throws(RegistryError) {
         switch fault {
-        case .none: return
+        case .none, .silenceAfterwards: return
         case .error(let code): throw RegistryError(code, "injected")
         case .silence:
             try? await Task.sleep(for: .seconds(3600))
@@ -86,12 +88,14 @@ final class FaultyStore: RegistryStore {
 
     func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {
         let isDelete = writes.allSatisfy { $0.operation == .delete }
-        try await apply(
-            state.withLock { state in
-                state.commits += 1
-                return isDelete ? state.deletes : state.puts
-            })
-        return try await store.commit(writes)
+        let fault = state.withLock { state in
+            state.commits += 1
+            return isDelete ? state.deletes : state.puts
+        }
+        try await apply(fault)
+        let revision = try await store.commit(writes)
+        if case .silenceAfterwards = fault { try await apply(.silence) }
+        return revision
     }
 
     func remaining(of lease: RegistryLease) async throws(RegistryError) -> Duration? {

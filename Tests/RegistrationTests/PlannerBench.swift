@@ -26,6 +26,8 @@ struct PlannerBench {
     private var revision: Int64 = 0
     private var leases: Int64 = 0
     private(set) var lease = RegistryLease(-1)
+    /// Of the last pass.
+    private(set) var isContested = false
 
     init() { grant() }
 
@@ -56,6 +58,7 @@ struct PlannerBench {
             standing[key] = .init(entry, isLeaseAlive: isAlive)
         }
         let plan = planner.plan(standing: standing, now: .init(elapsed, "t\(elapsed.components.seconds)"))
+        isContested = plan.isContested
         guard fault != .lost, !plan.writes.isEmpty else { return plan.notices }
         guard let revision = commit(plan.writes), fault == .none else { return plan.notices }
         return plan.notices + planner.committed(plan.writes, revision: revision, at: elapsed)

@@ -182,6 +182,8 @@ import Testing
         let history = try await history(harness)
         #expect(history.filter { $0.hasPrefix("gone") } == ["gone \(Harness.key)", "gone \(other)"])
         #expect(history.contains("draining \(other)"))
+        // The withdrawal says its own word of each.
+        #expect(harness.log.count(of: "draining") == 1 && harness.log.count(of: "withdrawn") == 2)
     }
 
     @Test func withdrawnWithNothingPublishedItIsImmediate() async throws {

@@ -86,6 +86,19 @@ import Testing
         }
     }
 
+    /// What stands in the store may not be known yet to who put it there.
+    @Test func aPutWithoutAnAnswerIsTakenBackInOrder() async throws {
+        let harness = try Harness(drainTime: .milliseconds(100))
+        let start = harness.memory.health.revision
+        harness.store.fail(puts: .silenceAfterwards)
+        _ = try await harness.withdrawing {
+            try await harness.untilPublished()
+            harness.store.fail()
+        }
+        let history = try await harness.history(.key(Harness.key), from: start + 1)
+        #expect(history == ["up \(Harness.key)", "draining \(Harness.key)", "gone \(Harness.key)"])
+    }
+
     @Test(arguments: [Duration.zero, .milliseconds(300)])
     func isBoundedWhenTheStoreDoesNotAnswer(_ drainTime: Duration) async throws {
         let harness = try Harness(drainTime: drainTime)

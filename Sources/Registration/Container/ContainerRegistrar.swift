@@ -21,7 +21,6 @@ package final class ContainerRegistrar: Sendable {
         var situation: ContainerSituation
         /// From the first publication on.
         var registrator: Registrator?
-        var isWithdrawn = false
     }
 
     private let configuration: ContainerRegistrarConfiguration
@@ -70,12 +69,9 @@ package final class ContainerRegistrar: Sendable {
     /// Asks `run()` to take back what it has published and return; a second call changes nothing. Before anything was
     /// published, `run()` just returns.
     package func withdraw() {
-        let registrator = state.withLock { state in
-            state.isWithdrawn = true
-            return state.registrator
-        }
-        registrator?.withdraw()
+        // One that is made from now on is not run any more.
         registrators.continuation.finish()
+        state.withLock { $0.registrator }?.withdraw()
     }
 
     /// Publishes until `withdraw()` has been carried out or the store has stopped.
@@ -169,7 +165,7 @@ package final class ContainerRegistrar: Sendable {
     private func publish(_ wanted: [Wanted], as identity: NodeIdentity? = nil) {
         let (registrator, isNew) = state.withLock { state in
             state.situation.published = wanted.first?.registration.endpoint
-            let isNew = state.registrator == nil && !state.isWithdrawn
+            let isNew = state.registrator == nil
             if isNew, let identity { state.registrator = makeRegistrator(as: identity) }
             return (state.registrator, isNew)
         }
@@ -192,7 +188,7 @@ package final class ContainerRegistrar: Sendable {
     /// Looks after what is published while the engine does not.
     private func probe() async throws {
         while true {
-            let next = state.withLock { $0.situation.nextProbe(now: elapsed()) }
+            let next = state.withLock { $0.situation.nextProbe }
             guard let next, next.dueAt <= elapsed() else {
                 await probes.wait(until: next?.dueAt, by: clock, elapsed)
                 try Task.checkCancellation()

@@ -77,10 +77,8 @@ struct ContainerSituation: Sendable {
     }
 
     /// The next probe; nil when there is none to be made. Only TCP says whether it is there.
-    func nextProbe(now: Duration) -> Probe? {
-        guard let outage, outage.end(now: now) == nil, let published, rules.selector.transport == .tcp else {
-            return nil
-        }
+    var nextProbe: Probe? {
+        guard let outage, let published, rules.selector.transport == .tcp else { return nil }
         return Probe(endpoint: published, dueAt: outage.nextProbe, outage: outage.since)
     }
 

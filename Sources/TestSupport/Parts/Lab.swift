@@ -63,7 +63,10 @@ package struct LabHost: Sendable {
     fileprivate let lab: Lab
 
     /// The engine's socket as a process outside of the host sees it: sockets in the file system know no network.
-    package var dockerSocket: String { "/proc/\(pid)/root/run/docker.sock" }
+    package var dockerSocket: String {
+        let files = "/proc/\(pid)/root"
+        return "\(files)/run/docker.sock"
+    }
 
     /// Runs a program on the host to its end.
     package func run(_ words: String..., within limit: Duration = .seconds(60)) async throws -> Outcome {
@@ -71,7 +74,7 @@ package struct LabHost: Sendable {
     }
 
     /// Starts a program on the host.
-    package func start(_ words: String...) async throws -> ProcessUnderTest {
+    package func start(_ words: [String]) async throws -> ProcessUnderTest {
         try await lab.stage.start(Lab.command(["exec", name] + words, folder: lab.folder))
     }
 
@@ -120,7 +123,7 @@ package struct LabHost: Sendable {
 /// Gives `body` a lab of these hosts and takes it down afterwards; the test fails when it leaves anything behind.
 @discardableResult
 package func withLab<Result>(
-    _ hosts: [String] = ["hostA"], load: Load = .short, test: String = #function, _ body: (Lab) async throws -> Result
+    _ hosts: [String] = ["hostA"], load: Load = .lab, test: String = #function, _ body: (Lab) async throws -> Result
 ) async throws -> Result {
     try await withStage(load, test: test) { stage in
         let folder = try stage.directory() + "/lab"

@@ -147,6 +147,13 @@ import Testing
         #expect(state(rules.verdict) == .up)
     }
 
+    @Test func anotherContainersSignalIsNoEndOfOurs() throws {
+        var rules = try running()
+        rules.happened(Engine.kill(15), now: .zero)
+        rules.happened(Engine.kill(15, Engine.otherID, name: "other"), now: .seconds(1))
+        #expect(state(rules.verdict) == .draining && rules.deadline == .seconds(30))
+    }
+
     @Test func aSignalBeforeTheFirstListingCounts() throws {
         var rules = rules()
         rules.happened(Engine.kill(15), now: .zero)

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Docker
+import Logging
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct ContainerFeedTests {
+    private let engine = ScriptedEngine()
+    private let clock = ManualClock()
+
+    private static let redis = Container(id: "r", names: ["redis"], state: .running)
+    private static let start = ContainerEvent(action: "start", container: "r", name: "redis")
+    private static let gone = DockerError(.unreachable, "nobody answers")
+
+    /// Runs a feed as long as `body`, which takes its updates one by one.
+    private func running(_ body: (Updates) async throws -> Void) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let feed = ContainerFeed(engine: engine, logger: logger, clock: clock, random: { 0 })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await feed.run() }
+            try await body(Updates(feed.updates))
+            group.cancelAll()
+            await #expect(throws: CancellationError.self) { try await group.waitForAll() }
+        }
+    }
+
+    @Test func subscribesBeforeItLists() async throws {
+        engine.has([Self.redis])
+        try await running { updates in
+            #expect(await updates.next()?.listing == [Self.redis])
+            #expect(engine.calls == [.negotiate, .follow, .list])
+        }
+    }
+
+    /// Podman answers a subscription with its first event only.
+    @Test func listsAlsoWhenASubscriptionIsNotAnswered() async throws {
+        engine.keepsSubscriptionsToItself()
+        try await running { updates in
+            await clock.untilSleeping()
+            clock.advance(by: .milliseconds(500))
+            #expect(await updates.next()?.listing == [])
+        }
+    }
+
+    @Test func anEventIsToldAndFollowedByAListing() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            await clock.untilSleeping()
+            engine.has([Self.redis])
+            engine.tells(.container(Self.start))
+            #expect(await updates.next()?.event == Self.start)
+            await clock.untilSleeping { $0.first.map { $0 <= .milliseconds(100) } ?? false }
+            clock.advance(by: .milliseconds(100))
+            #expect(await updates.next()?.listing == [Self.redis])
+        }
+    }
+
+    @Test func aNetworkEventIsFollowedByAListingAlone() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            await clock.untilSleeping()
+            engine.has([Self.redis])
+            clock.advance(by: .seconds(1))
+            engine.tells(.other)
+            #expect(await updates.next()?.listing == [Self.redis])
+        }
+    }
+
+    @Test func listsAgainWhenEventsWereSkipped() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            engine.has([Self.redis])
+            await clock.untilSleeping()
+            clock.advance(by: .seconds(30))
+            #expect(await updates.next()?.listing == [Self.redis])
+        }
+    }
+
+    @Test func saysOnceThatTheEngineIsLostAndConnectsAgain() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            engine.fails(Self.gone)
+            engine.endsEvents()
+            #expect(await updates.next()?.lost == .unreachable)
+            // 50 ms, 100, 200: without jitter the half of what doubles.
+            for pause in [50, 100, 200] as [Int64] {
+                await clock.untilSleeping { $0.contains(.milliseconds(pause)) }
+                clock.advance(by: .milliseconds(pause))
+            }
+            engine.fails(nil)
+            engine.has([Self.redis])
+            await clock.untilSleeping()
+            clock.advance(by: .seconds(5))
+            #expect(await updates.next()?.listing == [Self.redis], "no second word of the loss")
+        }
+    }
+
+    @Test func aListThatFailsIsALoss() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            engine.failsToList(DockerError(.timedOut, "no answer in time"))
+            await clock.untilSleeping()
+            clock.advance(by: .seconds(30))
+            #expect(await updates.next()?.lost == .timedOut)
+        }
+    }
+
+    @Test(arguments: [DockerError.Code.forbidden, .tooOld])
+    func whatOnlyAnOperatorCanMendEndsItAtTheStart(code: DockerError.Code) async throws {
+        engine.fails(DockerError(code, "no"))
+        let feed = ContainerFeed(
+            engine: engine, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clock: clock)
+        let error = await #expect(throws: DockerError.self) { try await feed.run() }
+        #expect(error?.code == code)
+    }
+
+    @Test func laterItIsALossLikeAnyOther() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            engine.fails(DockerError(.forbidden, "no"))
+            engine.endsEvents()
+            #expect(await updates.next()?.lost != nil)
+            await clock.untilSleeping()
+        }
+    }
+}
+
+/// What a feed says, one by one.
+private final class Updates {
+    private var iterator: AsyncStream<ContainerUpdate>.Iterator
+
+    init(_ stream: AsyncStream<ContainerUpdate>) { iterator = stream.makeAsyncIterator() }
+
+    func next() async -> ContainerUpdate? { await iterator.next(isolation: #isolation) }
+}
+
+extension ContainerUpdate {
+    fileprivate var listing: [Container]? {
+        guard case .listing(let containers) = self else { return nil }
+        return containers
+    }
+
+    fileprivate var event: ContainerEvent? {
+        guard case .event(let event) = self else { return nil }
+        return event
+    }
+
+    fileprivate var lost: DockerError.Code? {
+        guard case .lost(let error) = self else { return nil }
+        return error.code
+    }
+}
