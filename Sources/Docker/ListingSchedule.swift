@@ -7,13 +7,15 @@
 struct ListingSchedule: Sendable {
     /// Engines skip events to those who do not keep up, and say nothing of it (docs/promises.md, "Containers").
     static let period = Duration.seconds(30)
-    /// Between two lists: one container that starts is told of by half a dozen events.
-    static let shortestGap = Duration.milliseconds(100)
+    /// From an event to the list, and so between two lists: one container that starts is told of by half a dozen events, and
+    /// engines tell of a change before their list shows it (moby 20.10 writes the container's file in between).
+    static let settling = Duration.milliseconds(100)
+    /// From the last event to one more list, where that file took longer to write.
+    static let confirmation = Duration.seconds(1)
     /// Actions of a container that leave what the list says as it is.
     private static let idleActions: Set<String> = [
-        "attach", "commit", "copy", "detach", "exec_create", "exec_detach", "exec_die", "exec_start", "export",
-        "resize",
-        "top", "exec", "exec_died", "checkpoint", "archive-path", "extract-to-dir",
+        "archive-path", "attach", "checkpoint", "commit", "copy", "detach", "exec", "exec_create", "exec_detach",
+        "exec_die", "exec_died", "exec_start", "export", "extract-to-dir", "resize", "top",
     ]
 
     /// So often in a row a list that was overtaken is thrown away: on an engine where something happens all the time, one that
@@ -22,7 +24,8 @@ struct ListingSchedule: Sendable {
 
     /// When the next list is to be asked for.
     private(set) var due: Duration
-    private var lastBegun: Duration?
+    /// When a list is to confirm what the last event was followed by; nil when none is needed.
+    private var confirmationDue: Duration?
     /// Whether something has happened since the last list was asked for.
     private var isOvertaken = false
     private var overtaken = 0
@@ -31,20 +34,21 @@ struct ListingSchedule: Sendable {
     ///   much later, since an engine may say so only with the first event.
     init(now: Duration) { due = now + .milliseconds(500) }
 
-    mutating func subscribed(now: Duration) { hasten(now: now) }
+    mutating func subscribed(now: Duration) { due = min(due, now) }
 
     /// - Returns: whether it is worth telling anybody.
     mutating func happened(_ event: EngineEvent, now: Duration) -> Bool {
         if case .container(let event) = event, Self.idleActions.contains(event.action) { return false }
         isOvertaken = true
-        hasten(now: now)
+        due = min(due, now + Self.settling)
+        confirmationDue = now + Self.confirmation
         return true
     }
 
     mutating func listingBegan(now: Duration) {
-        lastBegun = now
         isOvertaken = false
-        due = now + Self.period
+        if let confirmation = confirmationDue, confirmation <= now { confirmationDue = nil }
+        due = confirmationDue ?? now + Self.period
     }
 
     /// - Returns: whether what it says may be believed: an event that came meanwhile may be newer than the list, or older.
@@ -53,9 +57,5 @@ struct ListingSchedule: Sendable {
         guard overtaken > Self.longestPatience else { return overtaken == 0 }
         overtaken = 0
         return true
-    }
-
-    private mutating func hasten(now: Duration) {
-        due = min(due, max(now, lastBegun.map { $0 + Self.shortestGap } ?? now))
     }
 }

@@ -62,8 +62,9 @@ import Testing
             #expect(await updates.next()?.listing == [])
             await clock.untilSleeping()
             engine.has([Self.redis])
-            clock.advance(by: .seconds(1))
             engine.tells(.other)
+            await clock.untilSleeping { $0.first == .milliseconds(100) }
+            clock.advance(by: .milliseconds(100))
             #expect(await updates.next()?.listing == [Self.redis])
         }
     }
