@@ -10,23 +10,6 @@ import Testing
 /// free and an etcd listens at its usual place.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct HelpExamplesTests {
-    /// Of `register`, on a host with an engine that runs the container of the example.
-    @Test func examplesOfRegisterWork() async throws {
-        try await withLab { lab in
-            let host = lab["hostA"]
-            try await host.redis("redis-demo.service")
-            let examples = HelpText(try await lab.stage.runLegation(["register", "--help"]).output).examples
-            try #require(examples.count >= 2)
-            for example in examples {
-                let arguments = example.split(separator: " ").dropFirst().map(String.init)
-                let binary = [try LegationBinary.path] + arguments
-                let process = try await host.start(["env", "ETCDCTL_ENDPOINTS=\(lab.url)"] + binary)
-                try await process.firstLine(containing: "registered")
-                try await Self.end(process, example)
-            }
-        }
-    }
-
     @Test(arguments: CommandLineTests.commands.filter { $0 != "register" })
     func examplesOfTheHelpWork(command: String) async throws {
         try await withStage { stage in
@@ -61,7 +44,7 @@ struct HelpExamplesTests {
         }
     }
 
-    private static func end(_ process: ProcessUnderTest, _ example: String) async throws {
+    static func end(_ process: ProcessUnderTest, _ example: String) async throws {
         try process.terminate()
         let status = try await process.end()
         #expect(status == .code(0), "\(example): \(process.lastLines())")

@@ -5,13 +5,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `Scripts/lab` by itself, and `make demo-article`, which shows the article on it.
+/// `Scripts/lab` by itself.
 @Suite(.tags(.integration), .timeLimit(.minutes(10)))
-struct LabTests {
+struct LabScriptTests {
     private static let lab = "\(PackageRoot.path)/Scripts/lab"
 
     @Test func canBePutUpTwiceAndTakenDownTwice() async throws {
-        try await withStage(.waiting) { stage in
+        try await withStage(.lab) { stage in
             let folder = try stage.directory() + "/lab"
             let environment = ["LEGATION_LAB": folder, "LEGATION_BINARY": try LegationBinary.path]
             func lab(_ words: String...) async throws -> Outcome {
@@ -58,35 +58,6 @@ struct LabTests {
                 Command(Self.lab, words.split(separator: " ").map(String.init), environment: ["LEGATION_LAB": folder]))
             #expect(outcome.status == .code(64), "\(outcome)")
             #expect(!outcome.errors.isEmpty)
-        }
-    }
-
-    @Test(arguments: ["link", "network"])
-    func theArticleIsTrue(form: String) async throws {
-        try await withStage(.waiting) { stage in
-            let begun = ContinuousClock.now
-            let demo = try await stage.start(
-                Command(
-                    "\(PackageRoot.path)/Scripts/demo-article", [form],
-                    environment: ["LEGATION_BINARY": try LegationBinary.path], grace: .seconds(10)))
-            #expect(try await demo.end(within: .seconds(180)) == .code(0), "\(demo.lastLines())")
-            report(.now - begun, "the article by \(form), beside every other test", promise: .seconds(60))
-            #expect(demo.output.contains("PONG"), "\(demo.lastLines())")
-            #expect(demo.leftBehind.isEmpty)
-        }
-    }
-
-    @Test(arguments: ["register", "proxy", "redis"])
-    func aBrokenArticleIsNoticed(part: String) async throws {
-        try await withStage(.waiting) { stage in
-            let demo = try await stage.start(
-                Command(
-                    "\(PackageRoot.path)/Scripts/demo-article", ["link"],
-                    environment: ["BREAK": part, "LEGATION_BINARY": try LegationBinary.path], grace: .seconds(10)))
-            let status = try await demo.end(within: .seconds(180))
-            #expect(status == .code(1), "\(demo.lastLines())")
-            #expect(demo.output.contains("BREAK: ") && demo.output.contains("NOT TRUE: "), "\(demo.lastLines())")
-            #expect(demo.leftBehind.isEmpty)
         }
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 /// `register` while the engine itself goes away and comes back.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
-struct EngineTests {
+struct LabEngineTests {
     /// A killed engine leaves its containers running, and ends them when it is started again.
     @Test func aKilledEngineWithdrawsNothingAndARestartedOneIsFollowed() async throws {
         try await withLab { lab in

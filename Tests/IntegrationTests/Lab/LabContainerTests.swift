@@ -7,7 +7,7 @@ import Testing
 
 /// `register CONTAINER PORT SERVICE` follows what a real engine does to a container.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
-struct ContainerTests {
+struct LabContainerTests {
     @Test func publishesWhereTheContainerIsReached() async throws {
         try await withLab { lab in
             let host = lab["hostA"]

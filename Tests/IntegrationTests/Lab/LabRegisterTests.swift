@@ -8,7 +8,7 @@ import Testing
 
 /// `register` as the article runs it: in a container itself, with the engine's socket mounted.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
-struct RegisterInContainerTests {
+struct LabRegisterTests {
     /// What everything of ours runs with.
     private static let hardening = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import TestSupport
+import Testing
+
+/// The examples of `register --help`, which name a container.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct LabHelpTests {
+    /// Of `register`, on a host with an engine that runs the container of the example.
+    @Test func examplesOfRegisterWork() async throws {
+        try await withLab { lab in
+            let host = lab["hostA"]
+            try await host.redis("redis-demo.service")
+            let examples = HelpText(try await lab.stage.runLegation(["register", "--help"]).output).examples
+            try #require(examples.count >= 2)
+            for example in examples {
+                let arguments = example.split(separator: " ").dropFirst().map(String.init)
+                let binary = [try LegationBinary.path] + arguments
+                let process = try await host.start(["env", "ETCDCTL_ENDPOINTS=\(lab.url)"] + binary)
+                try await process.firstLine(containing: "registered")
+                try await HelpExamplesTests.end(process, example)
+            }
+        }
+    }
+}
