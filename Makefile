@@ -21,7 +21,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-needs: ## install what tests and demo need: etcd, Redis and small tools
+needs: ## install what tests and demos need: etcd, Redis, Docker Engine and small tools
 	@$(STAGE) needs Scripts/install-needs
 
 build: ## build everything for debugging, tests included
