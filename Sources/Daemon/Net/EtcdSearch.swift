@@ -44,7 +44,7 @@ package struct EtcdSearch: Sendable {
         let scheme = usesTLS ? "https" : "http"
         let aliased = await addresses(of: Self.alias)
         if let link {
-            // Docker keeps the alias up when the linked container comes back with another address; the variables stay.
+            // Docker keeps the alias up when the linked container is restarted and has another address; the variables stay.
             let isCurrent = aliased.contains(link.endpoint.address)
             let place = isCurrent ? "\(Self.alias):\(link.endpoint.port)" : "\(link.endpoint)"
             return Found(endpoints: [EtcdEndpoint("\(scheme)://\(place)")].compactMap(\.self), by: "link variables")
