@@ -39,6 +39,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         var arguments: [String] = []
         var flags: [SettingName: [String]] = [:]
         switch command {
+        case .register where name == .docker: arguments = ["redis", "6379", "redis-A"]
         case .register:
             arguments = ["redis"]
             flags[.address] = ["10.0.0.1:1"]
@@ -66,6 +67,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake.flag(.register, .drainTime, "-1s"), Mistake.flag(.register, .node, "a b"),
         Mistake.flag(.register, .zone, "a/b"), Mistake.flag(.register, .instance, "a/b"),
         Mistake.flag(.register, .advertise, "10.0.0.1:80"), Mistake.flag(.register, .advertise, "127.1"),
+        Mistake.flag(.register, .docker, "ssh://engine"), Mistake.flag(.register, .docker, "/var/run/docker.sock"),
         Mistake.flag(.forward, .listen, "65536"), Mistake.flag(.forward, .listen, "localhost:1"),
         Mistake.flag(.forward, .workers, "0"), Mistake.flag(.forward, .workers, "257"),
         Mistake.flag(.forward, .workers, "+1"), Mistake.flag(.forward, .shutdownGrace, "2d"),
@@ -80,7 +82,20 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     ].flatMap(\.self)
 
     static let arguments: [Mistake] = [
-        Mistake(command: .register, arguments: ["c", "6379", "redis"], key: "--address", value: nil),
+        Mistake(command: .register, arguments: [], key: "CONTAINER", value: nil),
+        Mistake(command: .register, arguments: ["redis"], key: "PORT", value: nil),
+        Mistake(command: .register, arguments: ["redis", "6379"], key: "SERVICE", value: nil),
+        Mistake(command: .register, arguments: ["re dis", "6379", "a"], key: "CONTAINER", value: "re dis"),
+        Mistake(command: .register, arguments: ["-redis", "6379", "a"], key: "CONTAINER", value: "-redis"),
+        Mistake(command: .register, arguments: ["/", "6379", "a"], key: "CONTAINER", value: "/"),
+        Mistake(command: .register, arguments: ["redis", "0", "a"], key: "PORT", value: "0"),
+        Mistake(command: .register, arguments: ["redis", "65536", "a"], key: "PORT", value: "65536"),
+        Mistake(command: .register, arguments: ["redis", "+1", "a"], key: "PORT", value: "+1"),
+        Mistake(command: .register, arguments: ["redis", "1/", "a"], key: "PORT", value: "1/"),
+        Mistake(command: .register, arguments: ["redis", "1/sctp", "a"], key: "PORT", value: "1/sctp"),
+        Mistake(command: .register, arguments: ["redis", "1/tcp/udp", "a"], key: "PORT", value: "1/tcp/udp"),
+        Mistake(command: .register, arguments: ["redis", "1", "a//b"], key: "SERVICE", value: "a//b"),
+        Mistake(command: .register, arguments: ["redis", "1", "a", "b"], key: "KEY=VALUE", value: "b"),
         Mistake(command: .register, flags: [.address: ["10.0.0.1:1"]], key: "SERVICE", value: nil),
         Mistake(
             command: .register, arguments: ["a//b"], flags: [.address: ["10.0.0.1:1"]], key: "SERVICE", value: "a//b"),
@@ -159,6 +174,21 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         let none = SettingValues(flags: [:], environment: [:])
         #expect(try ForwardConfiguration(arguments: ["a:1"], settings: none).listen == .anywhere(port: 10000))
         #expect(try QueryConfiguration(.services, arguments: [], settings: none).logLevel == .error)
+    }
+
+    @Test(arguments: [
+        ("redis-demo.service", "6379", "redis-demo.service 6379/tcp"), ("/redis", "53/udp", "redis 53/udp"),
+        ("0123456789ab", "1/tcp", "0123456789ab 1/tcp"),
+    ])
+    func readsAContainerAndItsPort(container: String, port: String, shown: String) throws {
+        let settings = SettingValues(flags: [.docker: ["tcp://engine"]], environment: [:])
+        let register = try RegisterConfiguration(arguments: [container, port, "redis-A", "b=c"], settings: settings)
+        guard case .container(let selector, let engine) = register.subject else {
+            Issue.record("\(register.subject)")
+            return
+        }
+        #expect("\(selector)" == shown && "\(engine)" == "tcp://engine:2375")
+        #expect(register.service.description == "redis-A")
     }
 
     @Test func readsForwardTargetsInOrder() throws {
