@@ -51,23 +51,26 @@ package final class ContainerFeed: Sendable {
     }
 
     /// Follows until cancelled.
-    /// - Throws: `CancellationError`; `DockerError` when the very first attempt is forbidden, or the engine too old, which
-    ///   only an operator can mend.
+    /// - Throws: `CancellationError`; `DockerError` when the engine has never listed anything, and is too old or has twice in
+    ///   a row forbidden us to connect, which only an operator can mend. (An engine that starts makes its socket first and
+    ///   lets its group in then.)
     package func run() async throws {
         defer { continuation.finish() }
         var backoff = Backoff(first: Self.firstPause, longest: Self.longestPause)
+        var refusals = 0
         while true {
+            let begun = elapsed()
             let failure = await connect()
             try Task.checkCancellation()
+            refusals = failure.code == .forbidden ? refusals + 1 : 0
             let (isNews, hasListed) = state.withLock { state in
                 defer { state.isLost = true }
                 return (!state.isLost, state.hasListed)
             }
-            if !hasListed, failure.code == .forbidden || failure.code == .tooOld { throw failure }
-            if isNews {
-                continuation.yield(.lost(failure))
-                backoff.reset()
-            }
+            if !hasListed, refusals > 1 || failure.code == .tooOld { throw failure }
+            if isNews { continuation.yield(.lost(failure)) }
+            // One that breaks off again and again is not asked ten times a second for ever.
+            if elapsed() - begun > Self.longestPause { backoff.reset() }
             logger.debug("engine does not answer", metadata: ["error": "\(failure)"])
             try await clock.sleep(for: backoff.next(random: random()))
         }

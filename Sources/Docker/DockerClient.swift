@@ -14,7 +14,7 @@ package struct DockerClient: Engine {
     /// An engine on the same host accepts at once; one behind a network within a second or two.
     private static let connectTimeout = TimeAmount.seconds(2)
     /// An engine that is busy starting a hundred containers has been seen to take seconds for its list.
-    private static let answerTimeout = TimeAmount.seconds(10)
+    package static let answerTimeout = Duration.seconds(10)
     /// Some 30,000 containers with many labels; more is a mistake that must not cost all memory.
     private static let longestList = 64 << 20
     /// A refusal says what is wrong in a sentence.
@@ -22,10 +22,13 @@ package struct DockerClient: Engine {
 
     package let address: DockerAddress
     private let http: HTTPClient
+    private let answerTimeout: Duration
 
     /// Gives `body` a client, and closes its connections afterwards.
+    /// - Parameter answerTimeout: from a question to the last byte of its answer; events have none.
     package static func withClient<Result: Sendable>(
-        to address: DockerAddress, _ body: (DockerClient) async throws -> Result
+        to address: DockerAddress, answerTimeout: Duration = answerTimeout,
+        _ body: (DockerClient) async throws -> Result
     ) async throws -> Result {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: HTTPClient.Configuration.Timeout(connect: connectTimeout))
@@ -36,7 +39,7 @@ package struct DockerClient: Engine {
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
         let result: Swift.Result<Result, any Error>
         do {
-            result = .success(try await body(DockerClient(address: address, http: http)))
+            result = .success(try await body(DockerClient(address: address, http: http, answerTimeout: answerTimeout)))
         } catch {
             result = .failure(error)
         }
@@ -44,25 +47,26 @@ package struct DockerClient: Engine {
         return try result.get()
     }
 
-    private init(address: DockerAddress, http: HTTPClient) {
+    private init(address: DockerAddress, http: HTTPClient, answerTimeout: Duration) {
         self.address = address
         self.http = http
+        self.answerTimeout = answerTimeout
     }
 
     package func negotiate() async throws(DockerError) -> APIVersion {
-        try await asking("_ping") {
-            let response = try await self.ask("/_ping")
+        try await asking("_ping", within: answerTimeout) { [self] in
+            let response = try await ask("/_ping")
             _ = try await response.body.collect(upTo: Self.longestRefusal)
             guard let text = response.headers.first(name: "api-version"), let own = APIVersion(text) else {
-                throw DockerError(.malformed, "\(self.address) does not say its API version: no container engine?")
+                throw DockerError(.malformed, "\(address) does not say its API version: no container engine?")
             }
             return try APIVersion.negotiated(with: own)
         }
     }
 
     package func containers(_ version: APIVersion) async throws(DockerError) -> [Container] {
-        try await asking("containers/json") {
-            let response = try await self.ask("/v\(version)/containers/json?all=1")
+        try await asking("containers/json", within: answerTimeout) { [self] in
+            let response = try await ask("/v\(version)/containers/json?all=1")
             let body = try await response.body.collect(upTo: Self.longestList)
             return try EngineJSON.containers(body.readableBytesView)
         }
@@ -72,11 +76,11 @@ package struct DockerClient: Engine {
         _ version: APIVersion, subscribed: @escaping @Sendable () -> Void,
         heard: @escaping @Sendable (EngineEvent) -> Void
     ) async throws(DockerError) {
-        try await asking("events") {
+        try await asking("events", within: nil) { [self] in
             // By kind only: what an action is called differs between engines.
             let filters = "%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D"
-            // No deadline: it goes on for as long as the engine does, and may begin with silence.
-            let response = try await self.ask("/v\(version)/events?filters=\(filters)", deadline: .distantFuture)
+            // It goes on for as long as the engine does, and may begin with silence.
+            let response = try await ask("/v\(version)/events?filters=\(filters)")
             subscribed()
             var splitter = LineSplitter()
             for try await part in response.body {
@@ -88,28 +92,49 @@ package struct DockerClient: Engine {
     }
 
     /// - Throws: `.refused` unless the status is 200.
-    private func ask(_ path: String, deadline: NIODeadline? = nil) async throws -> HTTPClientResponse {
+    private func ask(_ path: String) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: address.baseURL + path)
         request.headers.add(name: "user-agent", value: "legation")
         // The path of a socket is no host, and an engine refuses it.
         if address.socketPath != nil { request.headers.add(name: "host", value: "docker") }
-        let deadline = deadline ?? .now() + Self.answerTimeout
-        let response = try await http.execute(request, deadline: deadline)
+        // AsyncHTTPClient's own deadline ends with the answer's head: ours are around it (`limited`).
+        let response = try await http.execute(request, deadline: .distantFuture)
         guard response.status == .ok else {
-            let body = try? await response.body.collect(upTo: Self.longestRefusal)
+            let body = try? await Self.limited(by: answerTimeout) {
+                try await response.body.collect(upTo: Self.longestRefusal)
+            }
             let message = body.flatMap { EngineJSON.message($0.readableBytesView) } ?? response.status.reasonPhrase
             throw DockerError(.refused, "\(address)\(path): \(response.status.code) \(message)")
         }
         return response
     }
 
+    /// - Parameter limit: nil for none.
     private func asking<Result: Sendable>(
-        _ what: String, _ body: () async throws -> Result
+        _ what: String, within limit: Duration?, _ body: @escaping @Sendable () async throws -> Result
     ) async throws(DockerError) -> Result {
         do {
-            return try await body()
+            guard let limit else { return try await body() }
+            return try await Self.limited(by: limit, body)
         } catch {
             throw DockerError(asking: "\(address) for \(what)", error)
         }
+    }
+
+    /// - Throws: `.timedOut` when the limit came first.
+    private static func limited<Result: Sendable>(
+        by limit: Duration, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let outcome = try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        guard let outcome else { throw DockerError(.timedOut, "no answer within \(limit)") }
+        return outcome
     }
 }

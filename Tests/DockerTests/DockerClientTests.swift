@@ -101,6 +101,23 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 100\r\n\r\n["])
+    func anEngineThatFallsSilentInMidAnswerIsLate(part: String) async throws {
+        let server = try Backend { connection in
+            try connection.send(part)
+            // Neither more nor an end, until the client has had enough.
+            _ = try connection.receiveToEnd()
+        }
+        defer { server.close() }
+        let address = DockerAddress.tcp(host: "127.0.0.1", port: server.endpoint.port)
+        try await DockerClient.withClient(to: address, answerTimeout: .milliseconds(200)) { client in
+            let list = await #expect(throws: DockerError.self) { try await client.containers(APIVersion(1, 41)) }
+            #expect(list?.code == .timedOut)
+            let ping = await #expect(throws: DockerError.self) { try await client.negotiate() }
+            #expect(ping?.code == .timedOut)
+        }
+    }
+
     @Test func nobodyThereIsUnreachable() async throws {
         let free = try Backend(serve: Backend.echo)
         free.close()

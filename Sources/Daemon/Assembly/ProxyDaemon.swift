@@ -18,6 +18,7 @@ package enum ProxyDaemon {
     /// - Returns: the process's exit status.
     package static func run(_ configuration: ProxyConfiguration) async -> Int32 {
         DaemonRun.ignoreBrokenPipes()
+        DaemonRun.endAtSignals()
         let logger = DaemonRun.makeLogger(level: configuration.logLevel)
         let doors = configuration.links.enumerated().map { index, request in
             RelayParts.Door(

@@ -14,6 +14,7 @@ package enum RegisterDaemon {
     /// - Returns: the process's exit status.
     package static func run(_ configuration: RegisterConfiguration) async -> Int32 {
         DaemonRun.ignoreBrokenPipes()
+        DaemonRun.endAtSignals()
         let logger = DaemonRun.makeLogger(level: configuration.logLevel)
         let place = await EtcdSearch().configuration(for: configuration.etcd, logger: logger)
         do {

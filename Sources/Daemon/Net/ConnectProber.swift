@@ -5,7 +5,8 @@ private import NIOCore
 private import NIOPosix
 package import ServiceModel
 
-/// Finds out whether somebody accepts connections at an address, for Discovery's rule about instances that vanish.
+/// Finds out whether somebody accepts connections at an address: of an instance that vanished, of a container whose engine
+/// is away, of an etcd.
 ///
 /// It runs on the event loops that the etcd client uses anyway.
 package struct ConnectProber: Prober {

@@ -42,7 +42,7 @@ package struct EtcdSearch: Sendable {
 
     package func find(link: EtcdLink?, usesTLS: Bool) async -> Found {
         let scheme = usesTLS ? "https" : "http"
-        let aliased = await addresses(of: Self.alias)
+        let aliased = await lookup.addresses(of: Self.alias, within: Self.lookupLimit)
         if let link {
             // Docker keeps the alias up when the linked container is restarted and has another address; the variables stay.
             let isCurrent = aliased.contains(link.endpoint.address)
@@ -66,23 +66,5 @@ package struct EtcdSearch: Sendable {
             return true
         }
         return false
-    }
-
-    /// Empty when the name is not known, or not in time.
-    private func addresses(of name: String) async -> [IPAddress] {
-        await withTaskGroup(of: [IPAddress].self) { group in
-            group.addTask { [lookup] in
-                for await (_, answer) in lookup.answers(for: [name]) {
-                    if case .addresses(let found) = answer { return found }
-                }
-                return []
-            }
-            group.addTask {
-                try? await Task.sleep(for: Self.lookupLimit)
-                return []
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? []
-        }
     }
 }

@@ -38,6 +38,24 @@ package struct NameLookup: Sendable {
         return stream
     }
 
+    /// Of one name; empty when it is not known, or not in time.
+    package func addresses(of name: String, within limit: Duration) async -> [IPAddress] {
+        await withTaskGroup(of: [IPAddress].self) { group in
+            group.addTask {
+                for await (_, answer) in answers(for: [name]) {
+                    if case .addresses(let found) = answer { return found }
+                }
+                return []
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return []
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? []
+        }
+    }
+
     package static func askSystem(_ name: String) -> Answer {
         var addresses: [IPAddress] = []
         let status = withUnsafeMutablePointer(to: &addresses) { list in

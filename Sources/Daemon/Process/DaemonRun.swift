@@ -19,6 +19,12 @@ package enum DaemonRun {
     /// Before anything else: a peer that went away must be an errno, not the end of the process.
     package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
+    /// From now on SIGTERM and SIGINT end the process at once, until `run` takes them over. The first process of a container
+    /// would ignore them otherwise, and there is work before: a name is looked up, a port tried.
+    package static func endAtSignals() {
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(EXIT_SUCCESS) } }
+    }
+
     /// Runs `services` until the first SIGTERM or SIGINT has been carried out, or one of them fails.
     ///
     /// They start together; they are stopped one after the other, the last one first.

@@ -12,6 +12,7 @@ struct ContainerLog {
     private var isLost = false
     private var hasFound = false
     private var waitingFor: ContainerVerdict.Absence?
+    private var problem: String?
 
     init(logger: Logger, selector: ContainerSelector) {
         self.logger = logger
@@ -33,6 +34,7 @@ struct ContainerLog {
         guard !hasFound else { return }
         hasFound = true
         waitingFor = nil
+        problem = nil
         logger.info(
             "container found", metadata: metadata(["name": "\(sighting.container)", "endpoint": "\(endpoint)"]))
     }
@@ -53,6 +55,8 @@ struct ContainerLog {
     /// It is there, but cannot be published.
     mutating func unpublishable(_ error: any Error) {
         hasFound = false
+        guard problem != "\(error)" else { return }
+        problem = "\(error)"
         logger.error("container cannot be published", metadata: metadata(["error": "\(error)"]))
     }
 

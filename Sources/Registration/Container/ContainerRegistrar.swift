@@ -120,29 +120,35 @@ package final class ContainerRegistrar: Sendable {
 
     // MARK: Concluding
 
+    /// Between two attempts to publish what could not be published; a network that comes up takes seconds.
+    private static let retryPause = Duration.seconds(5)
+
     /// Says to the registrator what is wanted, whenever that has changed.
     private func conclude() async throws {
         var publisher = ContainerPublisher(configuration: configuration, host: host, process: process)
         var log = ContainerLog(logger: logger, selector: configuration.selector)
         var last: ContainerVerdict?
+        var nextTry: Duration?
         while true {
             let (view, deadline) = state.withLock { state in
                 let now = elapsed()
                 return (state.situation.view(now: now), state.situation.deadline(now: now))
             }
             log.engine(lost: view.lost)
-            if view.verdict != last {
+            if view.verdict != last || nextTry.map({ $0 <= elapsed() }) ?? false {
                 last = view.verdict
-                try await follow(view, &publisher, &log)
+                let isDone = try await follow(view, &publisher, &log)
+                nextTry = isDone ? nil : elapsed() + Self.retryPause
             }
-            await changes.wait(until: deadline, by: clock, elapsed)
+            await changes.wait(until: [deadline, nextTry].compactMap(\.self).min(), by: clock, elapsed)
             try Task.checkCancellation()
         }
     }
 
+    /// - Returns: false when it is to be tried again: an interface may get its address, a name its answer.
     private func follow(
         _ view: ContainerSituation.View, _ publisher: inout ContainerPublisher, _ log: inout ContainerLog
-    ) async throws {
+    ) async throws -> Bool {
         switch view.verdict {
         case .absent(let why):
             log.absent(why)
@@ -157,8 +163,10 @@ package final class ContainerRegistrar: Sendable {
                 guard state.withLock({ $0.registrator != nil }) else { throw error }
                 log.unpublishable(error)
                 publish([])
+                return false
             }
         }
+        return true
     }
 
     /// - Parameter identity: known once something can be published; then the registrator is made.
