@@ -39,7 +39,14 @@ struct LabContainerTests {
             try await eventually("key after docker start", within: .seconds(1), since: started) {
                 try await lab.key(host.key(of: "late"))?.endpoint == redis
             }
-            #expect(process.lines(containing: "waiting for the container").count <= 2, "\(process.lastLines())")
+            #expect(process.lines(containing: "waiting for the container").count == 1, "\(process.lastLines())")
+            // One that waits has nothing to take back.
+            let idle = try await host.register("never")
+            try await idle.firstLine(containing: "waiting for the container")
+            let asked = ContinuousClock.now
+            try idle.terminate()
+            #expect(try await idle.end() == .code(0))
+            report(.now - asked, "end of a registrator that waits", promise: .seconds(1))
         }
     }
 

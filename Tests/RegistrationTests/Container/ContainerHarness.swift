@@ -26,6 +26,14 @@ final class ScriptedProber: Prober {
     }
 }
 
+/// The addresses of every interface, which a test may change.
+final class InterfaceAddresses: Sendable {
+    private let state = Mutex<[IPAddress]>([])
+
+    var now: [IPAddress] { state.withLock { $0 } }
+    func are(_ addresses: String...) { state.withLock { $0 = addresses.compactMap { IPAddress($0) } } }
+}
+
 /// A container's registrator over a memory store, its engine played by the test.
 struct ContainerHarness: MemoryHarness {
     static let key = "/services/redis-A/hostA:redis:6379"
@@ -41,10 +49,12 @@ struct ContainerHarness: MemoryHarness {
 
     /// - Parameters:
     ///   - source: our address towards etcd.
+    ///   - interface: the addresses of every interface.
     ///   - change: what is not as usual.
     init(
         memory: MemoryStore = MemoryStore(), node: String? = "hostA", hostName: String? = "host",
-        source: String? = "10.77.0.1", transport: ContainerPort.Transport = .tcp,
+        source: String? = "10.77.0.1", interface: InterfaceAddresses = InterfaceAddresses(),
+        transport: ContainerPort.Transport = .tcp,
         _ change: (inout ContainerRegistrarConfiguration) throws -> Void = { _ in }
     ) throws {
         self.memory = memory
@@ -58,7 +68,7 @@ struct ContainerHarness: MemoryHarness {
         registrar = ContainerRegistrar(
             store: store, configuration: configuration, updates: updates.stream,
             host: ContainerRegistrar.Host(
-                surroundings: surroundings, addressesOfInterface: { _ in [] },
+                surroundings: surroundings, addressesOfInterface: { _ in interface.now },
                 sourceAddress: { source.flatMap { IPAddress($0) } }),
             prober: prober, logger: log.logger, clock: clock,
             wallClock: { Date(timeIntervalSince1970: 1_795_345_200) }, random: { 0.5 }, process: 1)

@@ -203,6 +203,27 @@ import Testing
         }
     }
 
+    /// A network that comes up takes seconds, and the container need not change for it.
+    @Test func whatCouldNotBePublishedIsTriedAgain() async throws {
+        let addresses = InterfaceAddresses()
+        addresses.are("10.77.0.1")
+        let harness = try ContainerHarness(interface: addresses) { $0.advertiseInterface = "wg0" }
+        try await harness.running {
+            harness.list(try Engine.redis(at: ["0.0.0.0:1"]))
+            try await harness.until("10.77.0.1:1")
+            await harness.idle()
+            addresses.are()
+            harness.list(try Engine.redis(at: ["0.0.0.0:2"]))
+            try await harness.untilSaid("container cannot be published")
+            await harness.advance(by: .seconds(5))
+            await harness.clock.untilSleeping { $0.contains(.seconds(5)) }
+            #expect(harness.log.count(of: "container cannot be published") == 1, "said once")
+            addresses.are("10.77.0.1")
+            await harness.advance(by: .seconds(5))
+            try await harness.until("10.77.0.1:2")
+        }
+    }
+
     // MARK: Its end
 
     @Test func withdrawnBeforeAnythingIsPublishedItJustReturns() async throws {
