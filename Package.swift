@@ -125,6 +125,12 @@ let whole: [Target] = [
         dependencies: ["Daemon", .product(name: "ArgumentParser", package: "swift-argument-parser")],
         swiftSettings: settings
     ),
+    // An instrument of tests and soak: what the client makes of a cluster, for everybody to see.
+    .executableTarget(
+        name: "etcd-mirror",
+        dependencies: ["Etcd", log, .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        swiftSettings: settings
+    ),
     .testTarget(
         name: "EtcdTests",
         dependencies: [

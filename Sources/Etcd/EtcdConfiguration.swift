@@ -7,6 +7,8 @@ public struct EtcdConfiguration: Sendable {
     public var endpoints: [EtcdEndpoint]
     /// For `https://` endpoints; nil means the system's authorities and no client certificate.
     public var tls: EtcdTLS?
+    /// A user of etcd's own authentication; nil: none, or the certificate's CommonName.
+    public var credentials: EtcdCredentials?
 
     /// TCP connect, TLS and the first answer of a member together. 2 s: a member on the same continent answers in well
     /// under one, and the next endpoint should not wait longer for a dead one.
@@ -23,12 +25,25 @@ public struct EtcdConfiguration: Sendable {
     /// Keys fetched by one Range of a paged list (client/v3/mirror's batch).
     public var pageSize: Int64 = 1000
     public var backoff = Backoff()
+    /// Changes that a watch holds for a consumer that does not take them; one more, and they are dropped for a relist
+    /// when the consumer comes back. 10,000: as many keys as a large registry has.
+    public var watchQueueLimit = 10_000
+    /// A watch stream on which nothing comes for so long is opened anew: etcd reports progress about every 10 minutes.
+    public var watchSilenceLimit: Duration = .seconds(660)
+    /// How often the files of `tls` are looked at; a change makes a new connection. Half of the promised minute.
+    public var tlsReloadInterval: Duration = .seconds(30)
+    /// How often the members' client URLs are added to `endpoints`; nil: never, since they are the members' word and may
+    /// not be routable from here.
+    public var memberSyncInterval: Duration?
+    /// Members below it are not used; nil: any.
+    public var minimumVersion: EtcdVersion?
     /// Off only in the test that shows what happens without `PingAnswerer`.
     var answersPings = true
 
-    public init(endpoints: [EtcdEndpoint], tls: EtcdTLS? = nil) {
+    public init(endpoints: [EtcdEndpoint], tls: EtcdTLS? = nil, credentials: EtcdCredentials? = nil) {
         self.endpoints = endpoints
         self.tls = tls
+        self.credentials = credentials
     }
 }
 

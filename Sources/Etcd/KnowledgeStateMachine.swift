@@ -11,6 +11,14 @@ public struct Knowledge: Hashable, Sendable {
     public var revision = Revision(0)
     /// Connections made after the first.
     public var reconnects = 0
+    /// Times that another cluster answered, or one restored from an older state: all watches listed anew.
+    public var resyncs = 0
+    /// Times that one watch had to list anew, for whatever reason.
+    public var relists = 0
+    /// Of the cluster that answered last, 0 before.
+    public var clusterID: UInt64 = 0
+    /// Of the member that we are, or were last, connected to.
+    public var version: EtcdVersion?
 
     public init() {}
 }

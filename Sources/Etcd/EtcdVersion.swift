@@ -2,26 +2,28 @@
 // Copyright the Legation authors
 
 /// A server's version, and what an operator should know about it.
-package struct EtcdVersion: Hashable, Sendable, Comparable {
-    package let major: Int
-    package let minor: Int
-    package let patch: Int
+public struct EtcdVersion: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let major: Int
+    public let minor: Int
+    public let patch: Int
 
     /// - Parameter text: `3.5.16`, perhaps with a suffix (`3.6.0-rc.1`).
-    package init?(_ text: some StringProtocol) {
+    public init?(_ text: some StringProtocol) {
         let core = text.split(separator: "-", maxSplits: 1).first ?? ""
         let parts = core.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
         guard parts.count == 3, let major = parts[0], let minor = parts[1], let patch = parts[2] else { return nil }
         self.init(major: major, minor: minor, patch: patch)
     }
 
-    private init(major: Int, minor: Int, patch: Int) {
+    public init(major: Int, minor: Int, patch: Int) {
         self.major = major
         self.minor = minor
         self.patch = patch
     }
 
-    package static func < (left: Self, right: Self) -> Bool {
+    public var description: String { "\(major).\(minor).\(patch)" }
+
+    public static func < (left: Self, right: Self) -> Bool {
         (left.major, left.minor, left.patch) < (right.major, right.minor, right.patch)
     }
 
@@ -31,7 +33,7 @@ package struct EtcdVersion: Hashable, Sendable, Comparable {
     private static let safe36 = EtcdVersion(major: 3, minor: 6, patch: 14)
 
     /// - Parameter text: as the server said it.
-    package static func warnings(for text: String) -> [String] {
+    public static func warnings(for text: String) -> [String] {
         guard let version = EtcdVersion(text) else { return ["version '\(text)' is not understood"] }
         switch (version.major, version.minor) {
         case (3, 5) where version < safe35, (3, 6) where version < safe36:

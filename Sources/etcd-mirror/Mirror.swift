@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import Etcd
+internal import FoundationEssentials
+internal import Glibc
+internal import Synchronization
+
+/// A table of a range, kept by a listing and a watch.
+final class Mirror: Sendable {
+    private struct Table {
+        var revision = Revision(0)
+        var keys: [[UInt8]: KeyValue] = [:]
+        var isChanged = true
+    }
+
+    private let client: EtcdClient
+    private let range: KeyRange
+    private let stateFile: String?
+    private let applyDelay: Duration
+    private let table = Mutex(Table())
+
+    init(client: EtcdClient, range: KeyRange, stateFile: String?, applyDelay: Duration) {
+        self.client = client
+        self.range = range
+        self.stateFile = stateFile
+        self.applyDelay = applyDelay
+    }
+
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.follow() }
+            group.addTask { try await self.show() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private func follow() async throws {
+        while true {
+            try Task.checkCancellation()
+            do {
+                let listing = try await client.list(range)
+                reset(to: listing)
+                try await client.withWatch(range, from: listing.revision.next) { events in
+                    for try await event in events {
+                        apply(event)
+                        if applyDelay > .zero { try await Task.sleep(for: applyDelay) }
+                    }
+                }
+                return
+            } catch let error as EtcdError {
+                say("failed \(error)")
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+    }
+
+    private func apply(_ event: WatchEvent) {
+        switch event {
+        case .reset(let listing): reset(to: listing)
+        case .changes(let revision, let changes):
+            for change in changes {
+                switch change {
+                case .put(let keyValue):
+                    say("put \(revision) \(String(decoding: keyValue.key, as: UTF8.self))")
+                    table.withLock { $0.keys[keyValue.key] = keyValue }
+                case .delete(let key, _):
+                    say("delete \(revision) \(String(decoding: key, as: UTF8.self))")
+                    table.withLock { _ = $0.keys.removeValue(forKey: key) }
+                }
+            }
+            table.withLock {
+                $0.revision = revision
+                $0.isChanged = true
+            }
+        }
+    }
+
+    private func reset(to listing: Listing) {
+        let new = Dictionary(uniqueKeysWithValues: listing.keyValues.map { ($0.key, $0) })
+        let (upserts, removes) = table.withLock { table in
+            defer {
+                table.keys = new
+                table.revision = listing.revision
+                table.isChanged = true
+            }
+            let removes = table.keys.keys.count { new[$0] == nil }
+            return (new.values.count { table.keys[$0.key] != $0 }, removes)
+        }
+        say("reset \(listing.revision) upserts=\(upserts) removes=\(removes)")
+    }
+
+    // MARK: - Showing
+
+    private func show() async throws {
+        guard let stateFile else { return try await Task.sleep(for: .seconds(1 << 32)) }
+        var quiet = 0
+        while true {
+            try await Task.sleep(for: .milliseconds(10))
+            quiet += 1
+            guard table.withLock({ $0.isChanged }) || quiet == 100 else { continue }
+            quiet = 0
+            try Data(text.utf8).write(to: URL(fileURLWithPath: stateFile), options: .atomic)
+        }
+    }
+
+    private var text: String {
+        let (revision, keys) = table.withLock { table in
+            table.isChanged = false
+            return (table.revision, table.keys)
+        }
+        let knowledge = client.knowledge
+        let head =
+            "revision=\(revision) reconnects=\(knowledge.reconnects) resyncs=\(knowledge.resyncs) "
+            + "relists=\(knowledge.relists) stale=\(knowledge.staleSince != nil)\n"
+        let rows = keys.values.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { row in
+            "\(String(decoding: row.key, as: UTF8.self)) \(row.modRevision) \(String(decoding: row.value, as: UTF8.self))\n"
+        }
+        return head + rows.joined()
+    }
+}
+
+/// A line of the log, at once.
+func say(_ line: String) {
+    let bytes = Array("\(line)\n".utf8)
+    _ = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
