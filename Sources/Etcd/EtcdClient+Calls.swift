@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-internal import EtcdProtos
 internal import GRPCCore
-internal import Logging
+internal import Synchronization
 
 extension EtcdClient {
+    /// Tokens that one call may see refused: the one that has ended, and one more that ends at that very moment.
+    private static let mostRenewals = 2
+
     /// Makes one unary call within the request timeout, on the connection of the moment.
     ///
     /// - Parameters:
     ///   - isRepeatable: whether the call may be sent again when its connection failed under it. Reads are; a write may
-    ///     have happened, so it is only repeated when it never left.
+    ///     have happened, so it is only repeated when it was never carried out: when its token was refused.
     func call<Response: Sendable>(
         _ what: String, key: String? = nil, isRepeatable: Bool, within limit: Duration? = nil,
         _ body: @Sendable (EtcdConnection, CallOptions) async throws -> Response
@@ -18,55 +20,50 @@ extension EtcdClient {
         let clock = ContinuousClock()
         let deadline = clock.now + (limit ?? configuration.requestTimeout)
         var attempt = 0
+        var renewals = 0
         while true {
-            let connection = try await slot.connection(within: clock.now.duration(to: deadline), for: what)
+            let begun = clock.now
+            let connection = try await slot.connection(within: begun.duration(to: deadline), for: what)
+            let token = connection.tokens.current
             do {
                 return try await body(connection, callOptions(timeout: clock.now.duration(to: deadline)))
             } catch {
-                var failure = EtcdError(error, during: what, key: key)
-                if failure.code == .cancelled, !Task.isCancelled {
-                    failure = EtcdError(.timedOut, "\(what): no answer from \(connection.endpoint) in time", key: key)
+                let failure = read(error, during: what, key: key, on: connection, begun: begun)
+                guard clock.now < deadline else { throw failure }
+                if failure.code == .unauthenticated, renewals < Self.mostRenewals {
+                    renewals += 1
+                    connection.tokenWasRefused(token)
+                    // A certificate has no token to renew; what etcd has changed meanwhile it knows at the next try.
+                    guard configuration.credentials != nil || failure.saysOldAuthRevision else { throw failure }
+                    continue
                 }
-                if failure.saysNoLeader { connection.abandon() }
+                guard isRepeatable, failure.code == .unavailable else { throw failure }
                 attempt += 1
-                guard isRepeatable, failure.code == .unavailable, clock.now < deadline else { throw failure }
                 do { try await pause(afterAttempt: attempt) } catch { throw failure }
             }
         }
     }
-}
 
-extension EtcdConnection {
-    func status(options: CallOptions) async throws -> MemberStatus {
-        do {
-            let reply = try await maintenance.status(Etcdserverpb_StatusRequest(), options: options)
-            return MemberStatus(
-                clusterID: reply.header.clusterID, memberID: reply.header.memberID, version: reply.version,
-                leader: reply.leader, revision: Revision(reply.header.revision), databaseBytes: reply.dbSize,
-                errors: reply.errors)
-        } catch {
-            throw EtcdError(error, during: "status of \(endpoint)")
+    /// What a failed call tells, also about its connection.
+    private func read(
+        _ error: any Error, during what: String, key: String?, on connection: EtcdConnection,
+        begun: ContinuousClock.Instant
+    ) -> EtcdError {
+        var failure = EtcdError(error, during: what, key: key)
+        if failure.code == .cancelled, !Task.isCancelled {
+            failure = EtcdError(.timedOut, "\(what): no answer from \(connection.endpoint) in time", key: key)
         }
-    }
-}
-
-// MARK: - Cluster and maintenance
-
-extension EtcdClient {
-    /// What the member that we are connected to says of itself.
-    public func status() async throws(EtcdError) -> MemberStatus {
-        try await call("status", isRepeatable: true) { connection, options in
-            try await connection.status(options: options)
+        if failure.saysNoLeader { connection.abandon() }
+        // Nothing at all came while we waited: it may hang, which its PING would tell later. Elsewhere we lose nothing.
+        if failure.code == .timedOut, hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true {
+            connection.abandon()
         }
+        return failure
     }
 
-    /// The members as the cluster lists them. Client URLs are the members' word and may not be routable from here.
-    public func memberList() async throws(EtcdError) -> [Member] {
-        try await call("member list", isRepeatable: true) { connection, options in
-            let reply = try await connection.cluster.memberList(Etcdserverpb_MemberListRequest(), options: options)
-            return reply.members.map {
-                Member(id: $0.id, name: $0.name, clientURLs: $0.clientUrls, isLearner: $0.isLearner)
-            }
-        }
-    }
+    /// Whether there is another member to go to.
+    var hasAlternatives: Bool { book.withLock { $0.count } > 1 }
+
+    /// A stream showed a token that the server does not take any more.
+    func tokenWasRefused() { slot.current?.tokenWasRefused() }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-internal import EtcdProtos
 internal import GRPCCore
 public import Logging
 internal import Synchronization
@@ -23,9 +22,14 @@ internal import Synchronization
 public final class EtcdClient: Sendable {
     let configuration: EtcdConfiguration
     let logger: Logger
-    let slot = ConnectionSlot()
+    let slot = Slot<EtcdConnection>("connection to etcd")
     let watches = WatchMultiplexer()
-    private let knowledgeState = Mutex(KnowledgeStateMachine())
+    let knowledgeState = Mutex(KnowledgeStateMachine())
+    let book: Mutex<EndpointBook>
+    let tlsFiles: TLSFiles
+    /// Doublings of the PING interval that servers have asked for.
+    let calm = Mutex(0)
+    private let greeted = AsyncStream.makeStream(of: MemberStatus.self, bufferingPolicy: .bufferingNewest(1))
 
     /// - Throws: `.configuration` when there is no endpoint or half a client certificate.
     public init(configuration: EtcdConfiguration, logger: Logger) throws(EtcdError) {
@@ -37,98 +41,35 @@ public final class EtcdClient: Sendable {
         }
         self.configuration = configuration
         self.logger = logger
+        let first = Int.random(in: configuration.endpoints.indices)
+        book = Mutex(EndpointBook(seeds: configuration.endpoints, first: first))
+        tlsFiles = TLSFiles(configuration.tls ?? EtcdTLS())
     }
 
     /// How fresh what we know is.
     public var knowledge: Knowledge { knowledgeState.withLock { $0.knowledge } }
 
-    /// Keeps the connection, the watches and nothing else alive until cancelled.
+    /// What each member said of itself when it was connected to, the newest alone kept for who comes late. One consumer.
+    /// Ends with `run()`.
+    public var greetings: AsyncStream<MemberStatus> { greeted.stream }
+
+    /// Keeps the connection and the watches alive until cancelled.
     /// - Throws: `.configuration` at once when the TLS files cannot be used; nothing that waiting could mend.
     public func run() async throws {
+        defer { greeted.continuation.finish() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.keepConnected() }
             group.addTask { await self.watches.run(on: self) }
+            if configuration.tls != nil { group.addTask { try await self.followFiles() } }
+            if let interval = configuration.memberSyncInterval {
+                group.addTask { try await self.followMembers(every: interval) }
+            }
             defer { group.cancelAll() }
             try await group.next()
         }
     }
 
-    private func keepConnected() async throws {
-        let endpoints = configuration.endpoints
-        var index = Int.random(in: endpoints.indices)
-        var failuresInARow = 0
-        while !Task.isCancelled {
-            let wasReady = Mutex(false)
-            var failure: EtcdError?
-            do {
-                try await EtcdConnection.run(to: endpoints[index], configuration: configuration) { connection in
-                    try await self.greet(connection)
-                    wasReady.withLock { $0 = true }
-                }
-            } catch is CancellationError {
-                break
-            } catch {
-                failure = EtcdError(error, during: "connection to \(endpoints[index])")
-            }
-            slot.clear(after: failure)
-            if Task.isCancelled { break }
-            if let failure, failure.code == .configuration { throw failure }
-            if wasReady.withLock({ $0 }) {
-                knowledgeState.withLock { $0.disconnected(now: .now) }
-                failuresInARow = 0
-            } else {
-                failuresInARow += 1
-                let isRoundOver = failuresInARow >= endpoints.count
-                let action = knowledgeState.withLock { $0.failed(isRoundOver: isRoundOver, now: .now) }
-                tell(action, failure: failure, endpoint: endpoints[index])
-            }
-            index = (index + 1) % endpoints.count
-            // The other members first, without patience; a round without success earns a longer wait. The shortest one
-            // is always kept, so that a member which accepts and closes cannot make us spin.
-            let roundsDone = failuresInARow / endpoints.count
-            try? await pause(afterAttempt: roundsDone)
-        }
-    }
-
-    /// The first question on a connection: who are you, do you have a leader, which history do you keep?
-    private func greet(_ connection: EtcdConnection) async throws {
-        let status: MemberStatus
-        do {
-            status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
-        } catch let error as EtcdError where error.code == .permissionDenied || error.code == .unauthenticated {
-            // The member is there and speaks; what we may do will show with each call.
-            slot.put(connection)
-            return
-        }
-        if status.leader == 0, configuration.endpoints.count > 1 {
-            throw EtcdError(.unavailable, "\(connection.endpoint) has no leader")
-        }
-        let (action, isHistoryBroken) = knowledgeState.withLock {
-            $0.connected(clusterID: status.clusterID, revision: status.revision, now: .now)
-        }
-        if isHistoryBroken { watches.historyBroke() }
-        slot.put(connection)
-        tell(action, failure: nil, endpoint: connection.endpoint)
-        logger.debug("connected", metadata: ["endpoint": "\(connection.endpoint)", "version": "\(status.version)"])
-    }
-
-    private func tell(_ action: KnowledgeStateMachine.Action, failure: EtcdError?, endpoint: EtcdEndpoint) {
-        switch action {
-        case .none: break
-        case .tellStale:
-            let age = knowledge.staleSince.map { $0.duration(to: .now) } ?? .zero
-            logger.warning(
-                "knowledge is stale",
-                metadata: [
-                    "since": "\(WallClock.timestamp(ago: age))", "endpoint": "\(endpoint)",
-                    "error": "\(failure?.message ?? "connection closed")",
-                ])
-        case .tellFresh(let outage):
-            logger.info(
-                "knowledge is fresh again",
-                metadata: ["endpoint": "\(endpoint)", "after": "\(outage.components.seconds) s"])
-        }
-    }
+    func greeted(_ status: MemberStatus) { greeted.continuation.yield(status) }
 
     /// Waits as long as the backoff says after so many failures in a row. - Throws: only when cancelled.
     func pause(afterAttempt attempt: Int) async throws {
@@ -139,7 +80,9 @@ public final class EtcdClient: Sendable {
         knowledgeState.withLock { $0.heard(revision: Revision(revision), now: .now) }
     }
 
-    func callOptions(timeout: Duration?) -> CallOptions {
+    func callOptions(timeout: Duration?) -> CallOptions { Self.callOptions(configuration, timeout: timeout) }
+
+    static func callOptions(_ configuration: EtcdConfiguration, timeout: Duration?) -> CallOptions {
         var options = CallOptions.defaults
         options.timeout = timeout
         // The transport takes its limit for *received* messages from the request's option (2.9.2).

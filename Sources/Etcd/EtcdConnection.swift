@@ -4,9 +4,9 @@
 internal import EtcdProtos
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
+internal import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
 
 /// One HTTP/2 connection to one member, from connect to close. It never reconnects: `EtcdClient` makes the next one.
 ///
@@ -28,25 +28,70 @@ struct EtcdConnection: Sendable {
     var lease: Etcdserverpb_Lease.Client<Transport> { .init(wrapping: client) }
     var cluster: Etcdserverpb_Cluster.Client<Transport> { .init(wrapping: client) }
     var maintenance: Etcdserverpb_Maintenance.Client<Transport> { .init(wrapping: client) }
+    var auth: Etcdserverpb_Auth.Client<Transport> { .init(wrapping: client) }
+
+    /// What this connection's calls show; one without text where no user is configured.
+    let tokens: Slot<AuthToken>
+    private let refusals: AsyncStream<Void>.Continuation
+
+    /// The server did not take the token: what comes waits for the next one.
+    /// - Parameter token: as it was when the call was made; nil: whichever is in use.
+    func tokenWasRefused(_ token: AuthToken? = nil) {
+        guard let current = tokens.current, token == nil || token?.generation == current.generation else { return }
+        // Without a user there is no other token to be had.
+        guard current.generation > 0 else { return }
+        tokens.clear(after: nil)
+        refusals.yield()
+    }
 
     /// Ends the connection; calls under way fail as unavailable.
     func abandon() { abandoned.finish() }
 
+    /// What a connection is made of, beside its endpoint.
+    struct Making: Sendable {
+        let configuration: EtcdConfiguration
+        /// Nil: the system's authorities and no certificate.
+        let tls: TLSFiles
+        let keepaliveTime: Duration
+        let logger: Logger
+        /// The server asked for fewer PINGs (ENHANCE_YOUR_CALM).
+        let onCalm: @Sendable () -> Void
+    }
+
     /// Connects, tells `onReady`, and returns when the connection is gone for whatever reason.
     /// - Throws: `EtcdError` when the connection could not be made.
     static func run(
-        to endpoint: EtcdEndpoint, configuration: EtcdConfiguration,
+        to endpoint: EtcdEndpoint, _ making: Making,
         onReady: @escaping @Sendable (EtcdConnection) async throws -> Void
     ) async throws {
-        let transport = try await connect(to: endpoint, configuration: configuration)
-        let client = GRPCClient(transport: transport)
         let (abandonment, abandoned) = AsyncStream<Void>.makeStream()
-        let connection = EtcdConnection(endpoint: endpoint, client: client, abandoned: abandoned)
+        let transport = try await connect(to: endpoint, making) { code in
+            if code == enhanceYourCalm { making.onCalm() }
+            abandoned.yield()
+        }
+        let tokens = Slot<AuthToken>("token")
+        let (refused, refusals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let client = GRPCClient(transport: transport, interceptors: [TokenInterceptor(tokens: tokens)])
+        let connection = EtcdConnection(
+            endpoint: endpoint, client: client, abandoned: abandoned, tokens: tokens, refusals: refusals)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await client.runConnections() }
             group.addTask {
                 try await onReady(connection)
-                for await _ in abandonment {}
+                // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
+                for await _ in abandonment {
+                    try await Task.sleep(for: goAwayGrace)
+                    return
+                }
+            }
+            if let credentials = making.configuration.credentials {
+                let options = EtcdClient.callOptions(making.configuration, timeout: making.configuration.connectTimeout)
+                let keeper = TokenKeeper(
+                    credentials: credentials, connection: connection, configuration: making.configuration,
+                    options: options, logger: making.logger)
+                group.addTask { await keeper.run(refused) }
+            } else {
+                tokens.put(AuthToken(text: nil, generation: 0))
             }
             // The first to end decides: the transport closed, the handshake failed or somebody abandoned it.
             defer { group.cancelAll() }
@@ -54,22 +99,28 @@ struct EtcdConnection: Sendable {
         }
     }
 
+    /// HTTP/2's error code (RFC 9113, section 7); Go's server says "too_many_pings" with it.
+    private static let enhanceYourCalm: UInt32 = 0xb
+    /// What a server that says GOAWAY gets to answer what was asked before it is left.
+    private static let goAwayGrace = Duration.milliseconds(500)
+
     private static func connect(
-        to endpoint: EtcdEndpoint, configuration: EtcdConfiguration
+        to endpoint: EtcdEndpoint, _ making: Making, onGoAway: @escaping @Sendable (UInt32) -> Void
     ) async throws -> Transport {
-        let tls = try endpoint.usesTLS ? TLSContext(configuration.tls ?? EtcdTLS(), host: endpoint.host) : nil
+        let configuration = making.configuration
         let timeout = TimeAmount.nanoseconds(configuration.connectTimeout.nanoseconds)
+        // Read here, on no event loop.
+        if endpoint.usesTLS { _ = try making.tls.context() }
         do {
-            return try await .wrapping(config: transportConfig(endpoint, configuration)) { configure in
+            return try await .wrapping(config: transportConfig(endpoint, making)) { configure in
                 try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                     .connectTimeout(timeout)
                     .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                     .connect(host: endpoint.host, port: endpoint.port) { channel in
                         channel.eventLoop.makeCompletedFuture {
-                            if let tls { try channel.pipeline.syncOperations.addHandler(tls.makeHandler()) }
-                            if configuration.answersPings {
-                                try channel.pipeline.syncOperations.addHandler(PingAnswerer())
-                            }
+                            let pipeline = channel.pipeline.syncOperations
+                            if endpoint.usesTLS { try pipeline.addHandler(making.tls.makeHandler(host: endpoint.host)) }
+                            if configuration.answersPings { try pipeline.addHandler(PingAnswerer(onGoAway: onGoAway)) }
                         }.flatMap { configure(channel) }
                     }
             }
@@ -79,7 +130,7 @@ struct EtcdConnection: Sendable {
     }
 
     private static func transportConfig(
-        _ endpoint: EtcdEndpoint, _ configuration: EtcdConfiguration
+        _ endpoint: EtcdEndpoint, _ making: Making
     ) -> Transport.Config {
         .defaults { config in
             config.http2.authority = endpoint.authority
@@ -90,7 +141,7 @@ struct EtcdConnection: Sendable {
             // a member that hangs was then never noticed. A watch or a lease's stream is open nearly always, so
             // that etcd, which counts PINGs without any, has no cause to complain.
             config.connection.keepalive = .init(
-                time: configuration.keepaliveTime, timeout: configuration.keepaliveTimeout, allowWithoutCalls: true)
+                time: making.keepaliveTime, timeout: making.configuration.keepaliveTimeout, allowWithoutCalls: true)
         }
     }
 
@@ -100,37 +151,6 @@ struct EtcdConnection: Sendable {
         if let first = error.connectionErrors.first { return "\(first.error)" }
         if error.dnsAError != nil || error.dnsAAAAError != nil { return "name \(error.host) does not resolve" }
         return "no address for \(error.host)"
-    }
-}
-
-/// A TLS context and the name that the peer's certificate must carry.
-private struct TLSContext {
-    private let context: NIOSSLContext
-    private let hostname: String?
-
-    init(_ tls: EtcdTLS, host: String) throws {
-        do {
-            var configuration = TLSConfiguration.makeClientConfiguration()
-            configuration.minimumTLSVersion = .tlsv12
-            configuration.applicationProtocols = ["h2"]
-            if let file = tls.caFile { configuration.trustRoots = .file(file) }
-            if let chain = tls.certificateFile, let key = tls.privateKeyFile {
-                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(chain).map { .certificate($0) }
-                configuration.privateKey = try .privateKey(NIOSSLPrivateKey(file: key, format: .pem))
-            }
-            context = try NIOSSLContext(configuration: configuration)
-        } catch {
-            throw EtcdError(
-                .configuration,
-                "TLS files cannot be used (CA \(tls.caFile ?? "system"), certificate \(tls.certificateFile ?? "none"),"
-                    + " key \(tls.privateKeyFile ?? "none")): \(error)", cause: error)
-        }
-        // A literal is no server name (RFC 6066); NIOSSL then checks the certificate's IP entries against the peer.
-        hostname = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
-    }
-
-    func makeHandler() throws -> NIOSSLClientHandler {
-        try NIOSSLClientHandler(context: context, serverHostname: hostname)
     }
 }
 

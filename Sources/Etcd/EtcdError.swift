@@ -66,6 +66,12 @@ public struct EtcdError: Error, Sendable, CustomStringConvertible {
 
     /// Whether the member that answered has lost its quorum, so that another one should be asked.
     var saysNoLeader: Bool { code == .unavailable && message.contains("no leader") }
+
+    /// ErrGRPCAuthNotEnabled.
+    var saysAuthenticationIsOff: Bool { message.contains("authentication is not enabled") }
+
+    /// ErrGRPCAuthOldRevision: users or roles changed between the call's check and its application.
+    var saysOldAuthRevision: Bool { message.contains("revision of auth store is old") }
 }
 
 extension EtcdError {
@@ -96,6 +102,8 @@ extension EtcdError {
         case .outOfRange: .compacted
         // How etcd calls a client without a user where one is needed (ErrGRPCUserEmpty).
         case .invalidArgument where error.message.contains("user name is empty"): .unauthenticated
+        // Users or roles have changed since the token was given (ErrGRPCAuthOldRevision).
+        case .invalidArgument where error.message.contains("revision of auth store is old"): .unauthenticated
         case .invalidArgument, .failedPrecondition: .invalidArgument
         case .dataLoss: .dataLoss
         // gRPC's own deadline cancels the call and then says so by this code.

@@ -108,10 +108,21 @@ public struct MemberStatus: Hashable, Sendable {
     /// 0 when the member knows no leader.
     public let leader: UInt64
     public let revision: Revision
+    /// Raft's: grows with each election, never falls within one cluster's life.
+    public let term: UInt64
     /// Size of the backend's file, bytes.
     public let databaseBytes: Int64
     /// Alarms and other complaints, in the server's words.
     public let errors: [String]
+}
+
+/// What one member has stored, in one number.
+public struct MemberHash: Hashable, Sendable {
+    public let memberID: UInt64
+    public let revision: Revision
+    public let hash: UInt32
+    /// Hashes of members compacted at different revisions differ.
+    public let compactRevision: Revision
 }
 
 /// A member as the cluster lists it.

@@ -3,7 +3,8 @@
 
 internal import NIOCore
 
-/// Walks a server's HTTP/2 byte stream and takes out the PINGs that ask for an answer. Pure: no channel, no clock.
+/// Walks a server's HTTP/2 byte stream, takes out the PINGs that ask for an answer and notices a GOAWAY. Pure: no
+/// channel, no clock.
 ///
 /// A frame is a 9-byte header (length 24 bits, type 8, flags 8, stream 32) and its payload (RFC 9113, section 4.1).
 /// All bytes of all other frames, PING acknowledgements among them, pass unchanged and in order.
@@ -13,12 +14,16 @@ struct HTTP2PingFilter {
         case forward(ByteBuffer)
         /// A PING to acknowledge with the same eight bytes.
         case answer(UInt64)
+        /// The server will end the connection, for this reason (RFC 9113, section 7). The frame's bytes are forwarded.
+        case goAway(errorCode: UInt32)
     }
 
     private enum State {
         case header
         case payload(remaining: Int)
         case ping
+        /// The last stream and the error code of a GOAWAY, which pass as they are read.
+        case goAway(rest: Int)
     }
 
     static let headerBytes = 9
@@ -26,6 +31,9 @@ struct HTTP2PingFilter {
     static let pingBytes = 8
     static let pingType: UInt8 = 6
     static let acknowledgedFlag: UInt8 = 1
+    static let goAwayType: UInt8 = 7
+    /// RFC 9113, section 6.8: last stream and error code, 4 bytes each; then what the server has to say.
+    static let goAwayBytes = 8
 
     private var state = State.header
     /// The part of a header or PING payload that has come so far; never more than nine bytes.
@@ -52,7 +60,7 @@ struct HTTP2PingFilter {
                         state = .ping
                     } else {
                         input.moveReaderIndex(forwardBy: Self.headerBytes)
-                        state = header.length == 0 ? .header : .payload(remaining: header.length)
+                        state = Self.state(behind: header)
                     }
                 } else {
                     Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
@@ -68,10 +76,23 @@ struct HTTP2PingFilter {
                     outputs.append(.answer(payload))
                     state = .header
                 }
+            case .goAway(let rest):
+                // Only a copy is gathered: the bytes stay within what is passed on.
+                gather(Self.goAwayBytes, from: &input)
+                guard partial.readableBytes == Self.goAwayBytes else { break }
+                let code = partial.getInteger(at: partial.readerIndex + 4, as: UInt32.self) ?? 0
+                partial.clear()
+                outputs.append(.goAway(errorCode: code))
+                state = rest == 0 ? .header : .payload(remaining: rest)
             }
         }
         Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
         return outputs
+    }
+
+    private static func state(behind header: FrameHeader) -> State {
+        if header.type == goAwayType, header.length >= goAwayBytes { return .goAway(rest: header.length - goAwayBytes) }
+        return header.length == 0 ? .header : .payload(remaining: header.length)
     }
 
     /// A header that came in pieces is complete.
@@ -80,7 +101,7 @@ struct HTTP2PingFilter {
             state = .ping
         } else {
             outputs.append(.forward(partial))
-            state = header.length == 0 ? .header : .payload(remaining: header.length)
+            state = Self.state(behind: header)
         }
         partial = ByteBuffer()
     }

@@ -34,20 +34,31 @@ struct KnowledgeStateMachine {
     private(set) var knowledge = Knowledge()
     private var hasConnected = false
     private var isStaleTold = false
-    private(set) var clusterID: UInt64?
+    private var term: UInt64 = 0
+
+    /// Whether a member of our cluster shows an older state than another has shown: it lags, or it was restored.
+    func isOlder(_ status: MemberStatus) -> Bool {
+        hasConnected && status.clusterID == knowledge.clusterID
+            && (status.revision < knowledge.revision || status.term < term)
+    }
 
     /// A member answered its first question.
     /// - Returns: what to tell, and whether history broke: another cluster answers here, or one that was restored from
     ///   an older state. What watches know must then be listed anew.
     mutating func connected(
-        clusterID: UInt64, revision: Revision, now: ContinuousClock.Instant
+        _ status: MemberStatus, now: ContinuousClock.Instant
     ) -> (action: Action, isHistoryBroken: Bool) {
-        let isBroken = hasConnected && (clusterID != self.clusterID || revision < knowledge.revision)
-        self.clusterID = clusterID
+        let isBroken = hasConnected && (status.clusterID != knowledge.clusterID || isOlder(status))
+        knowledge.clusterID = status.clusterID
+        knowledge.version = EtcdVersion(status.version)
         if hasConnected { knowledge.reconnects += 1 }
         hasConnected = true
-        if isBroken { knowledge.revision = revision }
-        heard(revision: revision, now: now)
+        if isBroken {
+            knowledge.revision = status.revision
+            knowledge.resyncs += 1
+        }
+        term = isBroken ? status.term : max(term, status.term)
+        heard(revision: status.revision, now: now)
         let since = knowledge.staleSince
         knowledge.staleSince = nil
         guard isStaleTold, let since else { return (.none, isBroken) }

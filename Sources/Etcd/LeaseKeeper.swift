@@ -37,6 +37,12 @@ public final class LeaseKeeper: Sendable {
     /// The lease in force, nil before the first grant and between loss and grant.
     public var lease: LeaseID? { machine.withLock { $0.held?.lease } }
 
+    /// Before a lost lease is replaced, by chance: an etcd that lost the leases of a whole fleet hears of it bit by bit.
+    /// Well within the second in which everything is to be there again.
+    private static let regrantJitter = Duration.milliseconds(200)
+    /// Of the question whether etcd still knows a lease that we think is over.
+    private static let recheckLimit = Duration.seconds(1)
+
     func run() async {
         var attempt = 0
         while !Task.isCancelled {
@@ -48,6 +54,7 @@ public final class LeaseKeeper: Sendable {
                 machine.withLock { $0.granted(lease, timeToLive: granted, now: before) }
                 continuation.yield(.granted(lease, timeToLive: granted))
                 await keepUntilLost()
+                try await Task.sleep(for: Self.regrantJitter * Double.random(in: 0..<1))
             } catch {
                 attempt += 1
                 client.logger.debug("lease not granted", metadata: ["error": "\(error)"])
@@ -67,28 +74,56 @@ public final class LeaseKeeper: Sendable {
         }
     }
 
-    /// Returns when the lease in force has outlived its deadline unanswered, or is gone.
+    /// Returns when the lease in force has outlived its deadline and etcd does not say otherwise, or is gone.
     private func watchDeadline() async {
-        while !Task.isCancelled, let held = machine.withLock({ $0.held }) {
-            if let lost = machine.withLock({ $0.timePassed(now: .now) }) {
-                continuation.yield(.lost(lost))
-                return
+        while !Task.isCancelled {
+            switch machine.withLock({ $0.verdict(now: .now) }) {
+            case .none: return
+            case .good(let instant): try? await Task.sleep(until: instant, clock: .continuous)
+            case .recheck(let lease): await recheck(lease)
             }
-            try? await Task.sleep(until: held.deadline, clock: .continuous)
         }
+    }
+
+    /// Asks once, on a call of its own: the keepalive stream may be the very thing that hangs.
+    private func recheck(_ lease: LeaseID) async {
+        var lost: LeaseID?
+        do {
+            let left = try await client.keepAliveOnce(lease, within: Self.recheckLimit)
+            lost = machine.withLock { $0.answered(lease, timeToLive: left ?? .zero, now: .now) }
+        } catch {
+            guard !Task.isCancelled else { return }
+            lost = machine.withLock { $0.recheckFailed(of: lease, now: .now) }
+        }
+        if let lost { continuation.yield(.lost(lost)) }
     }
 
     private func keepStreaming() async {
         while !Task.isCancelled, machine.withLock({ $0.held }) != nil {
             do {
                 let connection = try await client.slot.connection(within: .seconds(1), for: "lease keepalive")
-                try await stream(on: connection)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await self.stream(on: connection) }
+                    group.addTask { try await self.leaveWhenSilent(connection) }
+                    defer { group.cancelAll() }
+                    try await group.next()
+                }
             } catch {
                 client.logger.debug("keepalive stream ended", metadata: ["error": "\(error)"])
             }
             guard machine.withLock({ $0.held }) != nil else { return }
             try? await Task.sleep(for: LeaseStateMachine.repeatAfter)
         }
+    }
+
+    /// Leaves a member that does not answer, where there is another.
+    private func leaveWhenSilent(_ connection: EtcdConnection) async throws {
+        machine.withLock { $0.streamOpened() }
+        while !machine.withLock({ $0.isUnanswered(now: .now) }) {
+            try await Task.sleep(for: LeaseStateMachine.repeatAfter)
+        }
+        if client.hasAlternatives { connection.abandon() }
+        throw EtcdError(.timedOut, "lease keepalive: no answer from \(connection.endpoint)")
     }
 
     /// One keepalive stream; returns when it ends or the lease is lost.
@@ -98,20 +133,27 @@ public final class LeaseKeeper: Sendable {
         ) { writer in
             try await self.sendKeepAlives(to: writer)
         }
-        try await connection.lease.leaseKeepAlive(
-            request: request, options: client.callOptions(timeout: nil)
-        ) { response in
-            for try await reply in response.messages {
-                self.client.heard(revision: reply.header.revision)
-                let lost = self.machine.withLock {
-                    $0.answered(LeaseID(reply.id), timeToLive: .seconds(reply.ttl), now: .now)
-                }
-                if let lost {
-                    self.continuation.yield(.lost(lost))
-                    return
-                }
+        do {
+            try await connection.lease.leaseKeepAlive(
+                request: request, options: client.callOptions(timeout: nil)
+            ) { response in
+                for try await reply in response.messages where self.isLost(by: reply) { return }
             }
+        } catch {
+            let failure = EtcdError(error, during: "lease keepalive")
+            if failure.saysNoLeader { connection.abandon() }
+            if failure.code == .unauthenticated { connection.tokenWasRefused() }
+            throw failure
         }
+    }
+
+    private func isLost(by reply: Etcdserverpb_LeaseKeepAliveResponse) -> Bool {
+        client.heard(revision: reply.header.revision)
+        let lost = machine.withLock {
+            $0.answered(LeaseID(reply.id), timeToLive: .seconds(reply.ttl), now: .now)
+        }
+        if let lost { continuation.yield(.lost(lost)) }
+        return lost != nil
     }
 
     private func sendKeepAlives(to writer: RPCWriter<Etcdserverpb_LeaseKeepAliveRequest>) async throws {

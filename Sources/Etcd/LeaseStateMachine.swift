@@ -13,12 +13,24 @@ struct LeaseStateMachine {
         case keepAlive(LeaseID)
     }
 
+    /// What the passing of time means for the lease in force.
+    enum Verdict: Equatable {
+        /// Look again then.
+        case good(until: ContinuousClock.Instant)
+        /// Its time is over as far as we know, and etcd may know better (after a pause of this process, or of the leader):
+        /// ask once, and say `answered` or `rechecked`.
+        case recheck(LeaseID)
+        case none
+    }
+
     struct Held: Equatable {
         let lease: LeaseID
         var granted: Duration
         /// When etcd counts the lease as gone unless it hears of us.
         var deadline: ContinuousClock.Instant
         var nextKeepAlive: ContinuousClock.Instant
+        /// When the first keepalive was sent that nobody has answered.
+        var askedSince: ContinuousClock.Instant?
     }
 
     private(set) var held: Held?
@@ -27,6 +39,9 @@ struct LeaseStateMachine {
     static let keepAliveFraction = 3
     /// How soon an unanswered keepalive is repeated (client/v3 retryConnWait).
     static let repeatAfter = Duration.milliseconds(500)
+    /// A member that leaves keepalives unanswered for so long is left, where there is another: the PING that tells a hung
+    /// one takes longer (15 s) than most leases live. An election takes 1 to 2 s.
+    static let patience = Duration.seconds(2)
 
     mutating func granted(_ lease: LeaseID, timeToLive: Duration, now: ContinuousClock.Instant) {
         held = Held(
@@ -45,15 +60,22 @@ struct LeaseStateMachine {
         current.granted = timeToLive
         current.deadline = now + timeToLive
         current.nextKeepAlive = now + timeToLive / Self.keepAliveFraction
+        current.askedSince = nil
         held = current
         return nil
     }
 
-    /// - Returns: the lease that nobody has answered for until its deadline.
-    mutating func timePassed(now: ContinuousClock.Instant) -> LeaseID? {
-        guard let current = held, now >= current.deadline else { return nil }
-        held = nil
-        return current.lease
+    /// Time has passed.
+    func verdict(now: ContinuousClock.Instant) -> Verdict {
+        guard let held else { return .none }
+        return now < held.deadline ? .good(until: held.deadline) : .recheck(held.lease)
+    }
+
+    /// The question that `recheck` asked for had no answer. - Returns: the lease that is lost with it.
+    mutating func recheckFailed(of lease: LeaseID, now: ContinuousClock.Instant) -> LeaseID? {
+        guard let held, held.lease == lease, now >= held.deadline else { return nil }
+        self.held = nil
+        return lease
     }
 
     /// The next thing to do; a keepalive handed out is due again after `repeatAfter` unless answered.
@@ -61,7 +83,16 @@ struct LeaseStateMachine {
         guard var current = held else { return .grant }
         guard now >= current.nextKeepAlive else { return .wait(until: min(current.nextKeepAlive, current.deadline)) }
         current.nextKeepAlive = now + Self.repeatAfter
+        current.askedSince = current.askedSince ?? now
         held = current
         return .keepAlive(current.lease)
+    }
+
+    /// A new stream on another connection: whoever it leads to has not been asked yet.
+    mutating func streamOpened() { held?.askedSince = nil }
+
+    /// Whether whoever we ask has been silent for too long.
+    func isUnanswered(now: ContinuousClock.Instant) -> Bool {
+        held?.askedSince.map { $0.duration(to: now) >= Self.patience } ?? false
     }
 }

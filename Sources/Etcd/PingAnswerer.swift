@@ -21,15 +21,21 @@ final class PingAnswerer: ChannelInboundHandler, RemovableChannelHandler {
     static let maximumPerSecond = 10_000
 
     private var filter = HTTP2PingFilter()
+    private let onGoAway: (UInt32) -> Void
     private var hasAnswered = false
     private var windowStart: NIODeadline = .uptimeNanoseconds(0)
     private var inWindow = 0
+
+    /// - Parameter onGoAway: told the error code of a GOAWAY as it passes.
+    init(onGoAway: @escaping (UInt32) -> Void = { _ in }) { self.onGoAway = onGoAway }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         for output in filter.consume(unwrapInboundIn(data)) {
             switch output {
             case .forward(let bytes):
                 context.fireChannelRead(wrapInboundOut(bytes))
+            case .goAway(let code):
+                onGoAway(code)
             case .answer(let payload):
                 guard isWithinLimit(now: .now()) else {
                     context.fireErrorCaught(EtcdError(.unavailable, "more than 10,000 HTTP/2 PINGs in a second"))

@@ -43,7 +43,8 @@ struct EtcdMirror: AsyncParsableCommand {
         var logger = Logger(label: "etcd-mirror") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .debug
         let client = try EtcdClient(configuration: try configuration, logger: logger)
-        let mirror = Mirror(client: client, range: .prefix(prefix), stateFile: state, applyDelay: .milliseconds(applyDelay))
+        let mirror = Mirror(
+            client: client, range: .prefix(prefix), stateFile: state, applyDelay: .milliseconds(applyDelay))
         let keys = put.map { $0.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await client.run() }

@@ -23,26 +23,31 @@ import Testing
     /// A DATA payload that looks like a PING frame is still payload.
     private static let disguised = frame(type: 0, stream: 3, payload: ping)
 
+    /// Last stream 5, ENHANCE_YOUR_CALM, and what Go's server says with it.
+    private static let goAway = frame(type: 7, payload: [0, 0, 0, 5, 0, 0, 0, 0xb] + Array("too_many_pings".utf8))
+
     private static let stream =
-        settings + ping + settingsAcknowledged + data + ping + otherPing + acknowledged + disguised + otherPing
-    private static let rest = settings + settingsAcknowledged + data + acknowledged + disguised
+        settings + ping + settingsAcknowledged + data + ping + otherPing + acknowledged + goAway + disguised + otherPing
+    private static let rest = settings + settingsAcknowledged + data + acknowledged + goAway + disguised
     private static let answers: [UInt64] = [
         0x0102_0304_0506_0708, 0x0102_0304_0506_0708, 0x0807_0605_0403_0201, 0x0807_0605_0403_0201,
     ]
 
-    private func run(_ pieces: [ArraySlice<UInt8>]) -> (passed: [UInt8], answered: [UInt64]) {
+    private func run(_ pieces: [ArraySlice<UInt8>]) -> (passed: [UInt8], answered: [UInt64], reasons: [UInt32]) {
         var filter = HTTP2PingFilter()
         var passed: [UInt8] = []
         var answered: [UInt64] = []
+        var reasons: [UInt32] = []
         for piece in pieces {
             for output in filter.consume(ByteBuffer(bytes: piece)) {
                 switch output {
                 case .forward(let bytes): passed += Array(bytes.readableBytesView)
                 case .answer(let payload): answered.append(payload)
+                case .goAway(let code): reasons.append(code)
                 }
             }
         }
-        return (passed, answered)
+        return (passed, answered, reasons)
     }
 
     @Test func answersPingsAndPassesTheRestInOnePiece() {
@@ -56,6 +61,7 @@ import Testing
             let result = run([Self.stream[..<cut], Self.stream[cut...]])
             #expect(result.passed == Self.rest, "cut at \(cut)")
             #expect(result.answered == Self.answers, "cut at \(cut)")
+            #expect(result.reasons == [0xb], "cut at \(cut)")
         }
     }
 
@@ -63,7 +69,7 @@ import Testing
         for first in 0...Self.stream.count {
             for second in first...Self.stream.count {
                 let result = run([Self.stream[..<first], Self.stream[first..<second], Self.stream[second...]])
-                guard result.passed == Self.rest, result.answered == Self.answers else {
+                guard result.passed == Self.rest, result.answered == Self.answers, result.reasons == [0xb] else {
                     Issue.record("cut at \(first) and \(second)")
                     return
                 }

@@ -47,11 +47,38 @@ import Testing
         #expect(machine.next(now: start + .seconds(1)) == .grant)
     }
 
-    @Test func silenceUntilTheDeadlineMeansLost() {
+    @Test func silenceUntilTheDeadlineIsAskedOnceMoreAndThenMeansLost() {
         var machine = held()
-        #expect(machine.timePassed(now: start + .milliseconds(8999)) == nil)
-        #expect(machine.timePassed(now: start + .seconds(9)) == lease)
+        let deadline = start + .seconds(9)
+        #expect(machine.verdict(now: start + .milliseconds(8999)) == .good(until: deadline))
+        #expect(machine.verdict(now: deadline) == .recheck(lease))
+        #expect(machine.recheckFailed(of: lease, now: start + .milliseconds(8999)) == nil, "renewed meanwhile")
+        #expect(machine.recheckFailed(of: lease, now: deadline) == lease)
         #expect(machine.held == nil)
+        #expect(machine.verdict(now: deadline) == .none)
+    }
+
+    /// After a pause of this process etcd may still have the lease: then nothing is granted and put anew.
+    @Test func aLeaseThatTheRecheckFindsAliveIsKept() {
+        var machine = held()
+        let late = start + .seconds(60)
+        #expect(machine.verdict(now: late) == .recheck(lease))
+        #expect(machine.answered(lease, timeToLive: .seconds(9), now: late) == nil)
+        #expect(machine.verdict(now: late) == .good(until: late + .seconds(9)))
+    }
+
+    @Test func whoeverDoesNotAnswerForTwoSecondsIsLeft() {
+        var machine = held()
+        let asked = start + .seconds(3)
+        _ = machine.next(now: asked)
+        #expect(!machine.isUnanswered(now: asked + .milliseconds(1999)))
+        _ = machine.next(now: asked + .milliseconds(500))
+        #expect(machine.isUnanswered(now: asked + .seconds(2)), "counted from the first that went unanswered")
+        machine.streamOpened()
+        #expect(!machine.isUnanswered(now: asked + .seconds(2)), "the next member has its own time")
+        _ = machine.next(now: asked + .seconds(2))
+        _ = machine.answered(lease, timeToLive: .seconds(9), now: asked + .seconds(3))
+        #expect(!machine.isUnanswered(now: asked + .seconds(5)))
     }
 
     @Test func anAnswerForAnEarlierLeaseSaysNothing() {

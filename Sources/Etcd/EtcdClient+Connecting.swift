@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import Logging
+internal import Synchronization
+
+extension EtcdClient {
+    /// One connection after another, until cancelled.
+    func keepConnected() async throws {
+        var failuresInARow = 0
+        while !Task.isCancelled {
+            let endpoint = book.withLock { $0.current }
+            let wasReady = Mutex(false)
+            var failure: EtcdError?
+            do {
+                try await EtcdConnection.run(to: endpoint, making) { connection in
+                    try await self.greet(connection)
+                    wasReady.withLock { $0 = true }
+                }
+            } catch is CancellationError {
+                break
+            } catch {
+                failure = EtcdError(error, during: "connection to \(endpoint)")
+            }
+            slot.clear(after: failure)
+            if Task.isCancelled { break }
+            if let failure, failure.code == .configuration { throw failure }
+            let endpoints = book.withLock { $0.count }
+            if wasReady.withLock({ $0 }) {
+                knowledgeState.withLock { $0.disconnected(now: .now) }
+                failuresInARow = 0
+            } else {
+                failuresInARow += 1
+                let isRoundOver = failuresInARow >= endpoints
+                let action = knowledgeState.withLock { $0.failed(isRoundOver: isRoundOver, now: .now) }
+                tell(action, failure: failure, endpoint: endpoint)
+            }
+            book.withLock { $0.advance() }
+            // The other members first, without patience; a round without success earns a longer wait. The shortest one
+            // is always kept, so that a member which accepts and closes cannot make us spin.
+            try? await pause(afterAttempt: failuresInARow / endpoints)
+        }
+    }
+
+    private var making: EtcdConnection.Making {
+        let doublings = calm.withLock { $0 }
+        return EtcdConnection.Making(
+            configuration: configuration, tls: tlsFiles, keepaliveTime: configuration.keepaliveTime * (1 << doublings),
+            logger: logger
+        ) { [self] in
+            let now = calm.withLock { calm in
+                calm = min(calm + 1, Self.mostDoublings)
+                return calm
+            }
+            logger.warning(
+                "etcd asks for fewer pings",
+                metadata: ["interval": "\((configuration.keepaliveTime * (1 << now)).components.seconds) s"])
+        }
+    }
+
+    /// 10 s become at most 320: far beyond what any server demands (etcd: 5 s; gRPC's default: 5 min).
+    private static let mostDoublings = 5
+
+    // MARK: - Greeting
+
+    /// The first question on a connection: who are you, do you have a leader, which history do you keep?
+    private func greet(_ connection: EtcdConnection) async throws {
+        try await awaitToken(of: connection)
+        var status: MemberStatus
+        do {
+            status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
+            let end = ContinuousClock.now + Self.catchUpLimit
+            // A member may lag behind the one that we knew; one that was restored does not catch up.
+            while knowledgeState.withLock({ $0.isOlder(status) }), ContinuousClock.now < end {
+                try await Task.sleep(for: Self.catchUpInterval)
+                status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
+            }
+        } catch let error as EtcdError where error.code == .permissionDenied || error.code == .unauthenticated {
+            // The member is there and speaks; what we may do will show with each call.
+            slot.put(connection)
+            return
+        }
+        try check(status, of: connection.endpoint)
+        let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
+        if isHistoryBroken {
+            logger.warning(
+                "another history: everything is listed anew",
+                metadata: [
+                    "endpoint": "\(connection.endpoint)", "cluster": "\(String(status.clusterID, radix: 16))",
+                    "revision": "\(status.revision)",
+                ])
+            watches.historyBroke()
+        }
+        slot.put(connection)
+        greeted(status)
+        tell(action, failure: nil, endpoint: connection.endpoint)
+        logger.debug("connected", metadata: ["endpoint": "\(connection.endpoint)", "version": "\(status.version)"])
+    }
+
+    /// A user that is refused is the operator's to mend: until then calls fail at once, and say why.
+    private func awaitToken(of connection: EtcdConnection) async throws {
+        while try await isRefused(connection) {
+            slot.put(connection)
+            try await Task.sleep(for: Self.refusedTokenInterval)
+        }
+    }
+
+    private func isRefused(_ connection: EtcdConnection) async throws -> Bool {
+        do {
+            _ = try await connection.tokens.value(within: configuration.connectTimeout, for: "authentication")
+            return false
+        } catch {
+            guard error.code == .unauthenticated || error.code == .permissionDenied else { throw error }
+            return true
+        }
+    }
+
+    private static let refusedTokenInterval = Duration.milliseconds(200)
+
+    /// What a follower gets to reach the revision that another member has told us of. Followers are milliseconds behind;
+    /// beyond that, listing anew is cheap and right.
+    private static let catchUpLimit = Duration.seconds(2)
+    private static let catchUpInterval = Duration.milliseconds(100)
+
+    private func check(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
+        if status.leader == 0, book.withLock({ $0.count }) > 1 {
+            throw EtcdError(.unavailable, "\(endpoint) has no leader")
+        }
+        if let minimum = configuration.minimumVersion, EtcdVersion(status.version).map({ $0 < minimum }) ?? true {
+            throw EtcdError(
+                .unavailable, "\(endpoint) is etcd \(status.version); \(minimum) is the oldest that is used")
+        }
+    }
+
+    private func tell(_ action: KnowledgeStateMachine.Action, failure: EtcdError?, endpoint: EtcdEndpoint) {
+        switch action {
+        case .none: break
+        case .tellStale:
+            let age = knowledge.staleSince.map { $0.duration(to: .now) } ?? .zero
+            logger.warning(
+                "knowledge is stale",
+                metadata: [
+                    "since": "\(WallClock.timestamp(ago: age))", "endpoint": "\(endpoint)",
+                    "error": "\(failure?.message ?? "connection closed")",
+                ])
+        case .tellFresh(let outage):
+            logger.info(
+                "knowledge is fresh again",
+                metadata: ["endpoint": "\(endpoint)", "after": "\(outage.components.seconds) s"])
+        }
+    }
+
+    // MARK: - What changes while we are connected
+
+    /// Looks at the files of TLS; new ones make a new connection, on which everything goes on.
+    func followFiles() async throws {
+        while true {
+            try await Task.sleep(for: configuration.tlsReloadInterval)
+            switch tlsFiles.lookAgain() {
+            case .unchanged: break
+            case .changed:
+                logger.notice("TLS files have changed", metadata: ["connection": "made anew"])
+                slot.current?.abandon()
+            case .broken(let error):
+                logger.error("TLS files cannot be used, the last good ones are kept", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Learns the members' client URLs now and then.
+    func followMembers(every interval: Duration) async throws {
+        while true {
+            if let members = try? await memberList() { book.withLock { $0.learn(members) } }
+            // ±20 %, so that many clients do not ask at once.
+            try await Task.sleep(for: interval * Double.random(in: 0.8..<1.2))
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import FoundationEssentials
+internal import NIOCore
+internal import NIOSSL
+internal import Synchronization
+
+/// The client's side of TLS, from files that may be replaced at any time.
+///
+/// What was read last and was good stays in use while the files are not: half of a rotation (a new certificate beside the
+/// old key) must not cost the connection.
+///
+/// ## Concurrency
+/// The last good context is under a mutex; files are read outside it.
+final class TLSFiles: Sendable {
+    private struct Contents: Equatable {
+        var authorities: [UInt8]?
+        var certificate: [UInt8]?
+        var key: [UInt8]?
+    }
+
+    private struct State {
+        var context: NIOSSLContext?
+        var used: Contents?
+        /// Told once for the same contents.
+        var complained: Contents?
+    }
+
+    enum Look {
+        case unchanged
+        case changed
+        /// What is there now cannot be used; what was read before stays in use.
+        case broken(EtcdError)
+    }
+
+    private let tls: EtcdTLS
+    private let state = Mutex(State())
+
+    init(_ tls: EtcdTLS) { self.tls = tls }
+
+    /// The context of new connections.
+    /// - Throws: `.configuration` when the files cannot be used and never could.
+    func context() throws(EtcdError) -> NIOSSLContext {
+        let look = lookAgain()
+        if let context = state.withLock({ $0.context }) { return context }
+        guard case .broken(let error) = look else { preconditionFailure("files were read and made no context") }
+        throw error
+    }
+
+    /// Reads the files. - Returns: what is new; the same broken files are told once.
+    func lookAgain() -> Look {
+        do {
+            let contents = try read()
+            if state.withLock({ $0.used == contents }) { return .unchanged }
+            do {
+                let context = try Self.makeContext(contents)
+                return state.withLock { state in
+                    let isFirst = state.context == nil
+                    state.context = context
+                    state.used = contents
+                    state.complained = nil
+                    return isFirst ? .unchanged : .changed
+                }
+            } catch {
+                return broken(error, contents)
+            }
+        } catch {
+            return broken(error, Contents())
+        }
+    }
+
+    private func broken(_ error: any Error, _ contents: Contents) -> Look {
+        let isToldAlready = state.withLock { state in
+            defer { state.complained = contents }
+            return state.complained == contents && state.context != nil
+        }
+        if isToldAlready { return .unchanged }
+        let message =
+            "TLS files cannot be used (CA \(tls.caFile ?? "system"), certificate \(tls.certificateFile ?? "none"),"
+            + " key \(tls.privateKeyFile ?? "none")): \(error)"
+        return .broken(EtcdError(.configuration, message, cause: error))
+    }
+
+    private func read() throws -> Contents {
+        Contents(
+            authorities: try bytes(of: tls.caFile), certificate: try bytes(of: tls.certificateFile),
+            key: try bytes(of: tls.privateKeyFile))
+    }
+
+    private func bytes(of path: String?) throws -> [UInt8]? {
+        guard let path else { return nil }
+        return try Array(Data(contentsOf: URL(filePath: path)))
+    }
+
+    /// BoringSSL refuses a key that is not the certificate's.
+    private static func makeContext(_ contents: Contents) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["h2"]
+        if let authorities = contents.authorities {
+            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authorities))
+        }
+        if let certificate = contents.certificate, let key = contents.key {
+            let chain = try NIOSSLCertificate.fromPEMBytes(certificate)
+            configuration.certificateChain = chain.map { .certificate($0) }
+            configuration.privateKey = try .privateKey(NIOSSLPrivateKey(bytes: key, format: .pem))
+        }
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// - Parameter host: as in the endpoint; the peer's certificate must carry it.
+    func makeHandler(host: String) throws -> NIOSSLClientHandler {
+        // A literal is no server name (RFC 6066); NIOSSL then checks the certificate's IP entries against the peer.
+        let hostname = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+        return try NIOSSLClientHandler(context: context(), serverHostname: hostname)
+    }
+}
