@@ -5,28 +5,46 @@ internal import EtcdProtos
 internal import FoundationEssentials
 internal import GRPCCore
 
+/// Who may answer a read.
+public enum Consistency: Hashable, Sendable {
+    /// A member that has asked the leader: what was written before the call is seen.
+    case linearizable
+    /// Any member by itself, also one without a leader: perhaps an older state.
+    case serializable
+}
+
 extension EtcdClient {
     /// Everything in `range`, in pages at one pinned revision: that of the first page.
     ///
-    /// Linearizable: what was written before the call is in it. A page that finds the revision compacted meanwhile
-    /// starts the list again.
-    /// - Parameter keysOnly: leave values empty.
-    public func list(_ range: KeyRange, keysOnly: Bool = false) async throws(EtcdError) -> Listing {
-        while true {
-            do {
-                return try await listOnce(range, keysOnly: keysOnly)
-            } catch let error where error.code == .compacted {
-                continue
-            }
-        }
-    }
-
-    private func listOnce(_ range: KeyRange, keysOnly: Bool) async throws(EtcdError) -> Listing {
+    /// A page that finds the revision compacted meanwhile starts the list again.
+    /// - Parameters:
+    ///   - keysOnly: leave values empty.
+    ///   - revision: how the range stood then; nil: how it stands.
+    /// - Throws: `.compacted` when `revision` is given, and gone.
+    public func list(
+        _ range: KeyRange, keysOnly: Bool = false, at revision: Revision? = nil,
+        consistency: Consistency = .linearizable
+    ) async throws(EtcdError) -> Listing {
         var request = Etcdserverpb_RangeRequest()
         request.key = Data(range.start)
         request.rangeEnd = Data(range.end)
         request.limit = configuration.pageSize
         request.keysOnly = keysOnly
+        request.serializable = consistency == .serializable
+        request.revision = revision?.rawValue ?? 0
+        while true {
+            do {
+                return try await listOnce(request, of: range)
+            } catch {
+                guard error.code == .compacted, revision == nil else { throw error }
+            }
+        }
+    }
+
+    private func listOnce(
+        _ first: Etcdserverpb_RangeRequest, of range: KeyRange
+    ) async throws(EtcdError) -> Listing {
+        var request = first
         var found: [KeyValue] = []
         while true {
             let page = try await self.page(request, of: range)
@@ -51,8 +69,19 @@ extension EtcdClient {
     }
 
     /// One key as it stands, nil when it does not.
-    public func get(_ key: String) async throws(EtcdError) -> KeyValue? {
-        try await list(.key(key)).keyValues.first
+    public func get(
+        _ key: String, consistency: Consistency = .linearizable
+    ) async throws(EtcdError) -> KeyValue? {
+        try await list(.key(key), consistency: consistency).keyValues.first
+    }
+
+    /// How many keys stand in `range`.
+    public func count(_ range: KeyRange) async throws(EtcdError) -> Int64 {
+        var request = Etcdserverpb_RangeRequest()
+        request.key = Data(range.start)
+        request.rangeEnd = Data(range.end)
+        request.countOnly = true
+        return try await page(request, of: range).count
     }
 
     /// Writes one key, whatever stands there. - Returns: the revision of the write.
@@ -67,21 +96,25 @@ extension EtcdClient {
         try await transaction(if: [], then: [.delete(range)]).revision
     }
 
-    /// Does all of `operations` if all of `comparisons` hold, and nothing otherwise. One change of history.
-    /// - Parameter operations: at most 128 unless the server was told otherwise (`--max-txn-ops`).
+    /// Does all of `operations` if all of `comparisons` hold, all of `alternative` otherwise. One change of history.
+    /// - Parameters:
+    ///   - operations: at most 128 unless the server was told otherwise (`--max-txn-ops`); so is `alternative`.
     public func transaction(
-        if comparisons: [Comparison], then operations: [Operation]
+        if comparisons: [Comparison], then operations: [Operation], else alternative: [Operation] = []
     ) async throws(EtcdError) -> TransactionResult {
         var request = Etcdserverpb_TxnRequest()
         request.compare = comparisons.map { Etcdserverpb_Compare($0) }
         request.success = operations.map { Etcdserverpb_RequestOp($0) }
+        request.failure = alternative.map { Etcdserverpb_RequestOp($0) }
         let what = operations.count == 1 ? "write" : "write of \(operations.count) keys"
         let final = request
         let reply = try await call(what, key: operations.first?.keyText, isRepeatable: false) { connection, options in
             try await connection.kv.txn(final, options: options)
         }
         heard(revision: reply.header.revision)
-        return TransactionResult(succeeded: reply.succeeded, revision: Revision(reply.header.revision))
+        return TransactionResult(
+            succeeded: reply.succeeded, revision: Revision(reply.header.revision),
+            steps: reply.responses.map { TransactionResult.Step($0) })
     }
 
     /// Forgets history before `revision`. For tools and tests: it is the cluster's operator who compacts.
@@ -96,51 +129,11 @@ extension EtcdClient {
     }
 }
 
-extension Operation {
-    fileprivate var keyText: String {
-        switch self {
-        case .put(let key, _, _): String(decoding: key, as: UTF8.self)
-        case .delete(let range): range.description
-        }
-    }
-}
-
 extension KeyValue {
     init(_ message: Mvccpb_KeyValue) {
         self.init(
             key: Array(message.key), value: Array(message.value), createRevision: Revision(message.createRevision),
             modRevision: Revision(message.modRevision), version: message.version,
             lease: message.lease == 0 ? nil : LeaseID(message.lease))
-    }
-}
-
-extension Etcdserverpb_Compare {
-    fileprivate init(_ comparison: Comparison) {
-        self.init()
-        key = Data(comparison.key)
-        result = .equal
-        switch comparison.target {
-        case .modRevision(let revision):
-            target = .mod
-            modRevision = revision.rawValue
-        case .createRevision(let revision):
-            target = .create
-            createRevision = revision.rawValue
-        }
-    }
-}
-
-extension Etcdserverpb_RequestOp {
-    fileprivate init(_ operation: Operation) {
-        self.init()
-        switch operation {
-        case .put(let key, let value, let lease):
-            requestPut.key = Data(key)
-            requestPut.value = Data(value)
-            requestPut.lease = lease?.rawValue ?? 0
-        case .delete(let range):
-            requestDeleteRange.key = Data(range.start)
-            requestDeleteRange.rangeEnd = Data(range.end)
-        }
     }
 }

@@ -2,12 +2,15 @@
 // Copyright the Legation authors
 
 internal import EtcdProtos
+internal import FoundationEssentials
 internal import GRPCCore
 
 /// Time left on a lease and time granted, whole seconds as etcd counts.
 public struct LeaseTimes: Hashable, Sendable {
     public let remaining: Duration
     public let granted: Duration
+    /// What hangs on it, when that was asked for.
+    public let keys: [[UInt8]]
 }
 
 extension EtcdClient {
@@ -42,9 +45,11 @@ extension EtcdClient {
     }
 
     /// Time left on a lease, nil when etcd no longer knows it (its TTL is then -1, no error).
-    public func timeToLive(of lease: LeaseID) async throws(EtcdError) -> LeaseTimes? {
+    /// - Parameter withKeys: name the keys on it, too.
+    public func timeToLive(of lease: LeaseID, withKeys: Bool = false) async throws(EtcdError) -> LeaseTimes? {
         var request = Etcdserverpb_LeaseTimeToLiveRequest()
         request.id = lease.rawValue
+        request.keys = withKeys
         let final = request
         let reply: Etcdserverpb_LeaseTimeToLiveResponse
         do {
@@ -55,7 +60,9 @@ extension EtcdClient {
             return nil
         }
         guard reply.ttl >= 0, reply.grantedTtl > 0 else { return nil }
-        return LeaseTimes(remaining: .seconds(reply.ttl), granted: .seconds(reply.grantedTtl))
+        return LeaseTimes(
+            remaining: .seconds(reply.ttl), granted: .seconds(reply.grantedTtl),
+            keys: reply.keys.map { Array($0) })
     }
 
     /// Revoking at the end is bounded: a lease that cannot be revoked ends by itself.

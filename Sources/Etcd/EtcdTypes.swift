@@ -69,36 +69,6 @@ public struct Listing: Hashable, Sendable {
     public let keyValues: [KeyValue]
 }
 
-/// A condition of a transaction.
-public struct Comparison: Hashable, Sendable {
-    enum Target: Hashable, Sendable {
-        case modRevision(Revision)
-        case createRevision(Revision)
-    }
-    let key: [UInt8]
-    let target: Target
-
-    /// The key was last written at exactly `revision`.
-    public static func modRevision(of key: [UInt8], equals revision: Revision) -> Self {
-        Self(key: key, target: .modRevision(revision))
-    }
-
-    /// The key does not exist.
-    public static func isAbsent(_ key: [UInt8]) -> Self { Self(key: key, target: .createRevision(Revision(0))) }
-}
-
-/// A write of a transaction.
-public enum Operation: Hashable, Sendable {
-    case put(key: [UInt8], value: [UInt8], lease: LeaseID?)
-    case delete(KeyRange)
-}
-
-/// Whether a transaction's conditions held, and the revision at which that was so (its own, when it wrote).
-public struct TransactionResult: Hashable, Sendable {
-    public let succeeded: Bool
-    public let revision: Revision
-}
-
 /// What one member says of itself.
 public struct MemberStatus: Hashable, Sendable {
     public let clusterID: UInt64

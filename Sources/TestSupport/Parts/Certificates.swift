@@ -13,7 +13,7 @@ package struct Certificates: Sendable {
     package var clientKey: String { "\(directory)/client.key" }
 
     /// The server answers for `localhost`, 127.0.0.1 and ::1.
-    static func make(on stage: Stage) async throws -> Certificates {
+    package static func make(on stage: Stage) async throws -> Certificates {
         let certificates = Certificates(directory: try stage.directory() + "/tls-\(UUID().uuidString)")
         try FileManager.default.createDirectory(atPath: certificates.directory, withIntermediateDirectories: true)
         let outcome = try await stage.run(Command("sh", ["-euc", script, "sh", certificates.directory]))
