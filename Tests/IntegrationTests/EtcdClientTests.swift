@@ -111,6 +111,56 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: EtcdProcess.Version.allCases)
+    func aTransactionComparesReadsAndHasTwoBranches(version: EtcdProcess.Version) async throws {
+        try await withEtcd(version: version) { etcd in
+            try await withClient(etcd) { client in
+                let lease = try await client.grantLease(timeToLive: .seconds(60)).0
+                let key = Array("/t/a".utf8)
+                try await client.put("/t/b", [9])
+                let first = try await client.put("/t/a", [1], lease: lease)
+                let holds: [Comparison] = [
+                    .init(of: key, .equal, .value([1])), .init(of: key, .less, .version(2)),
+                    .init(of: key, .equal, .lease(lease)), .init(of: key, .notEqual, .modRevision(Revision(1))),
+                    .init(of: key, .greater, .createRevision(Revision(1))),
+                ]
+                let done = try await client.transaction(
+                    if: holds, then: [.put(key: key, value: [2], lease: nil), .get(.key(key)), .delete(.prefix("/t/b"))])
+                #expect(done.succeeded && done.revision == first.next)
+                guard case .got(let seen) = done.steps[1] else { throw EtcdError(.other, "\(done)") }
+                #expect(seen.map(\.value) == [[2]], "a step sees those before it")
+                #expect([done.steps[0], done.steps[2]] == [.put, .deleted(1)])
+
+                let other = try await client.transaction(
+                    if: [holds[0]], then: [.put(key: key, value: [3], lease: nil)], else: [.get(.prefix("/t/b"))])
+                #expect(!other.succeeded && other.steps == [.got([])] && other.revision == done.revision)
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: EtcdProcess.Version.allCases)
+    func readsThePastCountsAndAsksLeasesAndMembers(version: EtcdProcess.Version) async throws {
+        try await withEtcd(version: version) { etcd in
+            try await withClient(etcd) { client in
+                let lease = try await client.grantLease(timeToLive: .seconds(60)).0
+                let first = try await client.put("/p/a", [1], lease: lease)
+                let second = try await client.put("/p/b", [2])
+                #expect(try await client.list(.prefix("/p/"), at: first).keyValues.map(\.value) == [[1]])
+                #expect(try await client.count(.prefix("/p/")) == 2)
+                #expect(try await client.get("/p/b", consistency: .serializable)?.value == [2])
+                #expect(try await client.timeToLive(of: lease, withKeys: true)?.keys == [Array("/p/a".utf8)])
+                try await client.compact(before: second)
+                let gone = await #expect(throws: EtcdError.self) { try await client.list(.prefix("/p/"), at: first) }
+                #expect(gone?.code == .compacted)
+                #expect(try await client.memberList().count == 1)
+                let hash = try await client.hash()
+                #expect(hash.revision == second && hash.compactRevision == second)
+                let said = try await etcd.ctl("endpoint", "hashkv", "--write-out=json")
+                #expect(said.contains("\"hash\":\(hash.hash)"), "\(said)")
+            }
+        }
+    }
+
     @Test(.timeLimit(.minutes(1))) func aDeadFirstEndpointIsPassedOver() async throws {
         try await withStage { stage in
             let dead = try await stage.etcd(start: false)
