@@ -66,19 +66,14 @@ extension EtcdClient {
     /// The first question on a connection: who are you, do you have a leader, which history do you keep?
     private func greet(_ connection: EtcdConnection) async throws {
         try await awaitToken(of: connection)
-        var status: MemberStatus
+        let status: MemberStatus
         do {
-            status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
-            let end = ContinuousClock.now + Self.catchUpLimit
-            // A member may lag behind the one that we knew; one that was restored does not catch up.
-            while knowledgeState.withLock({ $0.isOlder(status) }), ContinuousClock.now < end {
-                try await Task.sleep(for: Self.catchUpInterval)
-                status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
-            }
+            status = try await caughtUpStatus(of: connection)
         } catch let error as EtcdError where error.code == .permissionDenied || error.code == .unauthenticated {
             // The member is there and speaks; what we may do will show with each call.
+            let action = knowledgeState.withLock { $0.connected(nil, now: .now).action }
             slot.put(connection)
-            return
+            return tell(action, failure: nil, endpoint: connection.endpoint)
         }
         try check(status, of: connection.endpoint)
         let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
@@ -95,6 +90,16 @@ extension EtcdClient {
         greeted(status)
         tell(action, failure: nil, endpoint: connection.endpoint)
         logger.debug("connected", metadata: ["endpoint": "\(connection.endpoint)", "version": "\(status.version)"])
+    }
+
+    /// A member may lag behind the one that we knew; one that was restored does not catch up.
+    private func caughtUpStatus(of connection: EtcdConnection) async throws -> MemberStatus {
+        let end = ContinuousClock.now + Self.catchUpLimit
+        while true {
+            let status = try await connection.status(options: callOptions(timeout: configuration.connectTimeout))
+            guard knowledgeState.withLock({ $0.isOlder(status) }), ContinuousClock.now < end else { return status }
+            try await Task.sleep(for: Self.catchUpInterval)
+        }
     }
 
     /// A user that is refused is the operator's to mend: until then calls fail at once, and say why.

@@ -38,32 +38,38 @@ struct KnowledgeStateMachine {
 
     /// Whether a member of our cluster shows an older state than another has shown: it lags, or it was restored.
     func isOlder(_ status: MemberStatus) -> Bool {
-        hasConnected && status.clusterID == knowledge.clusterID
+        status.clusterID == knowledge.clusterID
             && (status.revision < knowledge.revision || status.term < term)
     }
 
     /// A member answered its first question.
+    /// - Parameter status: nil when we may not know it; what the member keeps will show with each call.
     /// - Returns: what to tell, and whether history broke: another cluster answers here, or one that was restored from
     ///   an older state. What watches know must then be listed anew.
     mutating func connected(
-        _ status: MemberStatus, now: ContinuousClock.Instant
+        _ status: MemberStatus?, now: ContinuousClock.Instant
     ) -> (action: Action, isHistoryBroken: Bool) {
-        let isBroken = hasConnected && (status.clusterID != knowledge.clusterID || isOlder(status))
-        knowledge.clusterID = status.clusterID
-        knowledge.version = EtcdVersion(status.version)
         if hasConnected { knowledge.reconnects += 1 }
+        let isBroken = status.map { compare($0) } ?? false
         hasConnected = true
-        if isBroken {
-            knowledge.revision = status.revision
-            knowledge.resyncs += 1
-        }
-        term = isBroken ? status.term : max(term, status.term)
-        heard(revision: status.revision, now: now)
+        heard(revision: status?.revision ?? knowledge.revision, now: now)
         let since = knowledge.staleSince
         knowledge.staleSince = nil
         guard isStaleTold, let since else { return (.none, isBroken) }
         isStaleTold = false
         return (.tellFresh(after: since.duration(to: now)), isBroken)
+    }
+
+    private mutating func compare(_ status: MemberStatus) -> Bool {
+        let isBroken = knowledge.clusterID != 0 && (status.clusterID != knowledge.clusterID || isOlder(status))
+        knowledge.clusterID = status.clusterID
+        knowledge.version = EtcdVersion(status.version)
+        if isBroken {
+            knowledge.revision = status.revision
+            knowledge.resyncs += 1
+        }
+        term = isBroken ? status.term : max(term, status.term)
+        return isBroken
     }
 
     /// Something came from the cluster.
