@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo demo-article soak docs slow sanitize clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak docs rows slow sanitize clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -59,6 +59,9 @@ soak: needs release ## two minutes of traffic and random kills (LEGATION_SOAK_SE
 
 docs: needs release ## type every command of every page of docs/, and compare what it prints
 	@$(STAGE) docs bash -ec 'for page in docs/*.md; do Scripts/docs-run "$$page"; done'
+
+rows: ## list the faults of docs/faults.md that no test shows yet
+	@Scripts/rows
 
 slow: needs release sanitize ## what is too slow for every commit: sanitizers, a soak of 15 minutes
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
