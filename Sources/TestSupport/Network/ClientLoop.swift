@@ -49,9 +49,15 @@ package final class ClientLoop: Sendable {
         return name
     }
 
-    fileprivate static func start(to endpoint: Endpoint, pause: Duration) -> ClientLoop {
+    fileprivate static func start(to endpoint: Endpoint, in network: Network, pause: Duration) -> ClientLoop {
         let loop = ClientLoop()
         startThread {
+            do {
+                try network.enter()
+            } catch {
+                let round = Round(at: .now, took: .zero, name: nil, failure: "\(error)")
+                loop.state.withLock { $0 = State(rounds: [round], isStopping: true) }
+            }
             while !loop.state.withLock({ $0.isStopping }) {
                 let start = ContinuousClock.now
                 let result = loop.round.withLock { _ in Result { try round(to: endpoint) } }
@@ -79,9 +85,10 @@ package final class ClientLoop: Sendable {
 /// Runs a client loop for as long as `body` does; afterwards all its rounds are there.
 @discardableResult
 package func withClientLoop<Result>(
-    to endpoint: Endpoint, pause: Duration = .milliseconds(20), _ body: (ClientLoop) async throws -> Result
+    to endpoint: Endpoint, in network: Network = .own, pause: Duration = .milliseconds(20),
+    _ body: (ClientLoop) async throws -> Result
 ) async throws -> Result {
-    let loop = ClientLoop.start(to: endpoint, pause: pause)
+    let loop = ClientLoop.start(to: endpoint, in: network, pause: pause)
     do {
         let result = try await body(loop)
         try await loop.stop()

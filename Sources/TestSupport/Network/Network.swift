@@ -24,15 +24,19 @@ package enum Network: Sendable {
 
     /// Runs `body` on a thread of its own within the network; sockets stay in the network that they were made in.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        guard let path = try path else { return try await blocking(body) }
-        return try await blocking {
-            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw SocketFailure("open \(path)") }
-            defer { close(descriptor) }
-            // Of the calling thread alone, which ends with this call.
-            guard let setns, setns(descriptor, newNetwork) == 0 else { throw SocketFailure("setns \(path)") }
+        try await blocking {
+            try enter()
             return try body()
         }
+    }
+
+    /// Moves the calling thread into the network; it has to be one that nobody else will use.
+    func enter() throws {
+        guard let path = try path else { return }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SocketFailure("open \(path)") }
+        defer { close(descriptor) }
+        guard let setns, setns(descriptor, newNetwork) == 0 else { throw SocketFailure("setns \(path)") }
     }
 }
 

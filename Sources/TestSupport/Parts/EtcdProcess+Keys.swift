@@ -18,7 +18,7 @@ extension EtcdProcess: EtcdByHand {
     }
 
     func isHealthy() async throws -> Bool {
-        if certificates != nil || network != nil { return try await control(["endpoint", "health"]).succeeded }
+        if certificates != nil { return try await control(["endpoint", "health"]).succeeded }
         return try await revision() >= 0
     }
 }

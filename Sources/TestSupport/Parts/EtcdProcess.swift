@@ -1,63 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Foundation
 package import ServiceModel
 import Synchronization
 
 /// A real etcd, one member on loopback, with data and ports that outlive its restarts.
 package final class EtcdProcess: Sendable {
-    package enum Version: String, Sendable, CaseIterable, CustomStringConvertible {
-        /// The system's package.
-        case v3_4 = "3.4.23"
-        /// Placed in `build/` by `Scripts/install-needs`.
-        case v3_5 = "3.5.1"
-
-        package var description: String { rawValue }
-
-        fileprivate var folder: String { self == .v3_4 ? "/usr/bin" : "\(PackageRoot.path)/build/etcd-3.5.1" }
-
-        func program(_ name: String) throws -> String {
-            let path = "\(folder)/\(name)"
-            guard FileManager.default.isExecutableFile(atPath: path) else {
-                throw MissingPart("no \(path) (etcd \(rawValue)): Scripts/install-needs")
-            }
-            return path
-        }
-    }
-
     package let version: Version
     package let endpoint: Endpoint
     /// Nil: plaintext.
     package let certificates: Certificates?
     let stage: Stage
-    private let peerPort: UInt16
+    private let seat: Seat
     /// All members, as `--initial-cluster` takes them.
     private let cluster = Mutex("")
-    private let directory: String
     let network: ProcessUnderTest?
     private let process = Mutex<ProcessUnderTest?>(nil)
 
-    fileprivate init(
-        version: Version, certificates: Certificates?, clientPort: UInt16, network: ProcessUnderTest?, stage: Stage
-    ) throws {
+    init(version: Version, certificates: Certificates?, seat: Seat, network: ProcessUnderTest?, stage: Stage) {
         self.version = version
         self.certificates = certificates
         self.stage = stage
         self.network = network
-        endpoint = Endpoint(.loopbackV4, port: clientPort)
-        peerPort = try FreePorts.take()
-        directory = try "\(stage.directory())/etcd-\(clientPort)"
+        self.seat = seat
+        endpoint = seat.client
         join([self])
     }
 
-    private var name: String { "member-\(endpoint.port)" }
-    private var peerURL: String { "http://127.0.0.1:\(peerPort)" }
+    package var name: String { seat.name }
+    var directory: String { seat.directory }
+    var peerURL: String { "http://\(seat.peer)" }
 
     /// Makes it a member of a cluster that has not started yet.
-    fileprivate func join(_ members: [EtcdProcess]) {
+    func join(_ members: [EtcdProcess]) {
         cluster.withLock { $0 = members.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ",") }
     }
+
+    var initialCluster: String { cluster.withLock { $0 } }
 
     /// As `--etcd` takes it.
     package var url: String { certificates == nil ? "http://\(endpoint)" : "https://\(endpoint)" }
@@ -77,8 +56,10 @@ package final class EtcdProcess: Sendable {
     /// - Parameter awaitHealth: false when nobody without a password will be told that it serves.
     package func start(awaitHealth: Bool = true) async throws {
         try await Load.start.admitted {
-            let started = try await stage.start(
-                Command(version.program("etcd"), startArguments, networkOf: network))
+            var command = try Command(version.program("etcd"), startArguments, networkOf: network)
+            command.mountsOf = seat.mounts
+            command.group = seat.group
+            let started = try await stage.start(command)
             process.withLock { $0 = started }
             try await waitFor("etcd \(version.rawValue) at \(endpoint)") {
                 if let status = started.exitStatus { throw MissingPart("etcd: \(status): \(started.lastLines(3))") }
@@ -89,7 +70,7 @@ package final class EtcdProcess: Sendable {
 
     private func accepts() async throws -> Bool {
         let endpoint = endpoint
-        return try await blocking {
+        return try await place.run {
             try TCPConnection.connect(to: endpoint).close()
             return true
         }
@@ -100,7 +81,7 @@ package final class EtcdProcess: Sendable {
             "--name", name, "--data-dir", directory, "--log-level", "warn",
             "--listen-client-urls", url, "--advertise-client-urls", url,
             "--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
-            "--initial-cluster", cluster.withLock { $0 },
+            "--initial-cluster", initialCluster,
         ]
         if let certificates {
             arguments += [
@@ -115,6 +96,9 @@ package final class EtcdProcess: Sendable {
         guard let process = process.withLock({ $0 }) else { throw MissingPart("etcd was not started") }
         return process
     }
+
+    /// False before it has started and after it has ended by whatever means.
+    package var isRunning: Bool { process.withLock { $0.map { $0.exitStatus == nil } ?? false } }
 
     /// SIGTERM and its end.
     package func stop() async throws {
@@ -147,9 +131,20 @@ extension Stage {
         network: ProcessUnderTest? = nil, start: Bool = true
     ) async throws -> EtcdProcess {
         let certificates = tls ? try await Certificates.make(on: self) : nil
-        let etcd = try EtcdProcess(
-            version: version, certificates: certificates, clientPort: clientPort ?? FreePorts.take(),
-            network: network, stage: self)
+        let port = try clientPort ?? FreePorts.take()
+        let seat = EtcdProcess.Seat(
+            name: "member-\(port)", client: Endpoint(.loopbackV4, port: port),
+            peer: Endpoint(.loopbackV4, port: try FreePorts.take()), directory: "\(try directory())/etcd-\(port)")
+        let etcd = EtcdProcess(version: version, certificates: certificates, seat: seat, network: network, stage: self)
+        try await record(version)
+        if start { try await etcd.start() }
+        return etcd
+    }
+}
+
+extension Stage {
+    /// Asks the program for its version and notes that the test uses it.
+    func record(_ version: EtcdProcess.Version) async throws {
         let said = try await run(Command(version.program("etcd"), ["--version"]))
         let first = said.output.split(separator: "\n").first ?? ""
         let own = first.split(separator: " ").last.map(String.init) ?? "?"
@@ -157,12 +152,8 @@ extension Stage {
             throw MissingPart("etcd \(version.rawValue) is wanted, the binary says: \(first)")
         }
         try RealParts.record("etcd", version: own, test: test)
-        if start { try await etcd.start() }
-        return etcd
     }
-}
 
-extension Stage {
     /// A running cluster.
     package func etcdCluster(_ members: Int, _ version: EtcdProcess.Version = .v3_4) async throws -> [EtcdProcess] {
         var cluster: [EtcdProcess] = []

@@ -14,6 +14,10 @@ package struct Command: Sendable, CustomStringConvertible {
     package var grace: Duration
     /// The network that the program enters.
     package var network: Network
+    /// A process whose file systems the program sees; nil: ours.
+    package var mountsOf: ProcessUnderTest?
+    /// The group that the program runs as, by which a firewall tells it from others; nil: ours.
+    package var group: Int?
 
     package init(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:], grace: Duration = .zero,
@@ -36,10 +40,16 @@ package struct Command: Sendable, CustomStringConvertible {
             .merging([Reaper.variable: Reaper.value]) { $1 }
     }
 
-    /// `nsenter` in front of the program when it is to run in another's network.
+    /// With what leads into another's network and file systems, and into the group, in front of the program; all of
+    /// it becomes the program (exec), so that the process stays the one that was started.
     func resolved() throws -> (executable: String, arguments: [String]) {
-        guard let path = try network.path else { return (executable, arguments) }
-        return ("nsenter", ["--net=\(path)", executable] + arguments)
+        var entered: [String] = []
+        if let path = try network.path { entered.append("--net=\(path)") }
+        if let mountsOf { entered.append("--mount=/proc/\(try mountsOf.pid)/ns/mnt") }
+        var words = entered.isEmpty ? [] : ["nsenter"] + entered
+        if let group { words += ["setpriv", "--regid", "\(group)", "--clear-groups"] }
+        words += [executable] + arguments
+        return (words[0], Array(words.dropFirst()))
     }
 }
 

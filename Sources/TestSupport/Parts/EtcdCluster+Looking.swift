@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Foundation
+
+extension EtcdProcess {
+    /// What a member says of itself.
+    package struct Status: Sendable {
+        package let clusterID: UInt64
+        package let memberID: UInt64
+        /// 0: none.
+        package let leader: UInt64
+        package let term: Int64
+    }
+
+    package func status() async throws -> Status {
+        let answer: StatusAnswer = try await ask("maintenance/status", "{}")
+        return Status(
+            clusterID: UInt64(answer.header.cluster_id) ?? 0, memberID: UInt64(answer.header.member_id) ?? 0,
+            leader: answer.leader.flatMap { UInt64($0) } ?? 0, term: Int64(answer.header.raft_term ?? "0") ?? 0)
+    }
+}
+
+/// The gateway's JSON, with its names.
+private struct StatusAnswer: Decodable, Sendable {
+    struct Header: Decodable, Sendable {
+        let cluster_id: String
+        let member_id: String
+        let raft_term: String?
+    }
+    let header: Header
+    let leader: String?
+}
+
+extension EtcdByHand {
+    /// What `etcdctl get --prefix` shows, in key order.
+    package func table(_ prefix: String) async throws -> [MirrorProcess.Entry] {
+        let said = try await ctl("get", "--prefix", "-w", "json", "--", prefix)
+        return try JSONDecoder().decode(GetAnswer.self, from: Data(said.utf8)).kvs?.map(\.entry) ?? []
+    }
+}
+
+/// What etcdctl prints: unlike the gateway, with plain numbers.
+private struct GetAnswer: Decodable {
+    struct KeyValue: Decodable {
+        let key: Data
+        let value: Data?
+        let mod_revision: Int64
+
+        var entry: MirrorProcess.Entry {
+            MirrorProcess.Entry(
+                key: String(decoding: key, as: UTF8.self), modRevision: mod_revision,
+                value: String(decoding: value ?? Data(), as: UTF8.self))
+        }
+    }
+    let kvs: [KeyValue]?
+}
+
+extension EtcdCluster {
+    /// The leader, waited for.
+    /// - Parameter among: nil for all members.
+    package func leader(among: [EtcdProcess]? = nil) async throws -> EtcdProcess {
+        try await waitForValue("a leader") {
+            for member in among ?? members {
+                guard let status = try? await member.status() else { continue }
+                if status.leader == status.memberID { return member }
+            }
+            return nil
+        }
+    }
+
+    /// Hands the leadership to a member.
+    package func makeLeader(_ member: EtcdProcess) async throws {
+        let leader = try await leader()
+        guard leader !== member else { return }
+        try await leader.ctl("move-leader", String(try await member.status().memberID, radix: 16))
+        try await waitFor("\(member.name) to lead") { try await self.leader() === member }
+    }
+
+    /// Waits until all members have the same keys, by `etcdctl endpoint hashkv`.
+    package func awaitEqualHashes() async throws {
+        try await waitFor("equal hashes of all members") {
+            var command = Command(
+                try members[0].version.program("etcdctl"), ["--endpoints", endpoints, "endpoint", "hashkv"],
+                environment: ["ETCDCTL_API": "3"])
+            command.network = network
+            let outcome = try await stage.run(command)
+            // A line a member: endpoint, hash.
+            let lines = outcome.output.split(separator: "\n").map { $0.split(separator: " ").last }
+            guard outcome.succeeded, lines.count == members.count, Set(lines).count == 1 else {
+                throw Unexpected("\(outcome)")
+            }
+            return true
+        }
+    }
+}

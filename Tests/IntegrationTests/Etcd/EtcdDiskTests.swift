@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import TestSupport
+import Testing
+
+/// Members without space: they end, and come back when there is some.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct EtcdDiskTests {
+    @Test(.row("F16")) func aFullDiskStopsWritesAndNothingElse() async throws {
+        try await withEtcdCluster(diskMegabytes: 80) { cluster in
+            let scene = try await cluster.scene()
+            let traffic = try await scene.withTraffic { _ in
+                let known = try scene.mirror.state().entries
+                try await cluster.fillDisks(cluster.members)
+                let large = String(repeating: "x", count: 20_000)
+                try await waitFor("a write that fails") {
+                    for number in 0..<100 {
+                        do {
+                            // Elsewhere, so that the table stays what it was.
+                            try await cluster.members[0].write([("/filler/\(number)", large)])
+                        } catch {
+                            return true
+                        }
+                    }
+                    return false
+                }
+                try await eventually("F16: stale knowledge said", within: .seconds(4 + 6)) {
+                    scene.proxy.count(of: EtcdScene.stale) == 1
+                }
+                #expect(try scene.mirror.state().entries == known)
+
+                try await cluster.freeDisks(cluster.members)
+                // etcd ends when it cannot write; whoever watches it starts it again.
+                try await cluster.members.asyncForEach { member in
+                    if member.isRunning { try await member.stop() }
+                }
+                try await cluster.start()
+                let start = ContinuousClock.now
+                try await cluster.members[0].put("/services/other/after", "1")
+                try await scene.mirror.converges(
+                    "F16: space again", with: cluster.members[0], within: .seconds(7), since: start)
+                try await eventually("F16: fresh knowledge said", within: .seconds(7), since: start) {
+                    scene.proxy.count(of: EtcdScene.fresh) == 1
+                }
+                try await cluster.awaitEqualHashes()
+            }
+            #expect(traffic.failures.isEmpty)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import TestSupport
+import Testing
+
+/// Many keys, many changes, and a consumer that cannot keep up.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct EtcdLoadTests {
+    private static let keys = 10_000
+
+    @Test(.row("F17", "F18")) func tenThousandKeysAndAHundredChangesASecondDisturbNobody() async throws {
+        try await withEtcdCluster(load: .short) { cluster in
+            let member = cluster.members[0]
+            // It answers at every address of 127.0.0.0/8: ten thousand instances.
+            let backend = try await cluster.stage.backend(
+                on: .unspecifiedV4, in: cluster.network, Backend.naming("A"))
+            let entries = (0..<Self.keys).map { number -> (key: String, value: String?) in
+                ("/services/web/\(number)", Self.instance("127.1.\(number / 200).\(number % 200 + 1)", backend))
+            }
+            try await member.write(entries)
+
+            for round in ["first start", "restart"] {
+                let start = ContinuousClock.now
+                let proxy = try await cluster.proxy("web")
+                report(ContinuousClock.now - start, "F17: a proxy of 10,000 keys, \(round)", promise: .seconds(1))
+                #expect(ContinuousClock.now - start < .seconds(3))
+                #expect(try await cluster.servedBy(proxy.endpoint) == "A")
+                // Five times as long: the mirror is a debug build.
+                let mirror = try await cluster.mirror(EtcdScene.prefix)
+                try await mirror.converges("F17: 10,000 keys, \(round)", with: member, within: .seconds(5))
+                for process in [mirror.process, proxy.process] {
+                    try process.terminate()
+                    try await process.end()
+                }
+            }
+            try await flapping(in: cluster, backend)
+        }
+    }
+
+    private func flapping(in cluster: EtcdCluster, _ backend: Backend) async throws {
+        let member = cluster.members[0]
+        let mirror = try await cluster.mirror("\(EtcdScene.prefix)web/flapping")
+        let proxy = try await cluster.proxy("web")
+        let traffic = try await withClientLoop(to: proxy.endpoint, in: cluster.network) { loop in
+            let last = try await flap(by: member, backend)
+            try await mirror.converges(
+                "F18: 100 changes a second", with: member, within: .milliseconds(250), since: last)
+            return loop
+        }
+        #expect(traffic.failures.isEmpty)
+        #expect(traffic.rounds.count > 50)
+        let state = try mirror.state()
+        #expect(state.reconnects == 0 && state.resyncs == 0 && state.relists == 0)
+    }
+
+    /// Five seconds of puts and deletes.
+    /// - Returns: when the last was made.
+    private func flap(by member: EtcdProcess, _ backend: Backend) async throws -> ContinuousClock.Instant {
+        let start = ContinuousClock.now
+        for number in 0..<500 {
+            let key = "/services/web/flapping-\(number / 2 % 10)"
+            let value = Self.instance("127.2.0.\(number / 2 % 10 + 1)", backend)
+            try await member.write([(key, number.isMultiple(of: 2) || number >= 480 ? value : nil)])
+            try await Task.sleep(until: start + .milliseconds(10 * number))
+        }
+        let took = ContinuousClock.now - start
+        report(took, "F18: 500 changes", promise: .seconds(5))
+        return .now
+    }
+
+    private static func instance(_ address: String, _ backend: Backend) -> String {
+        #"{"port":\#(backend.endpoint.port),"host":"\#(address)"}"#
+    }
+
+    @Test(.row("F19")) func aSlowConsumerListsAnewInsteadOfGrowing() async throws {
+        try await withEtcdCluster(load: .short) { cluster in
+            let member = cluster.members[0]
+            // 2,000 changes to 100 keys: 40 MB when they are kept, 2 MB as a table.
+            let value = String(repeating: "x", count: 20_000)
+            let table = (0..<100).map { number -> (key: String, value: String?) in ("/slow/\(number)", value) }
+            try await member.write(table, batch: 50)
+            let mirror = try await cluster.mirror("/slow/", ["--queue-limit", "100", "--apply-delay", "50"])
+            let before = try mirror.process.residentBytes
+            for _ in 0..<20 { try await member.write(table, batch: 4) }
+            let last = ContinuousClock.now
+            let during = try mirror.process.residentBytes
+            // 500 revisions at 50 ms would take 25 s: a queue of 100 changes and a listing take 2 s.
+            try await mirror.converges("F19: a slow consumer", with: member, within: .seconds(2), since: last)
+            #expect(try mirror.state().relists > 0)
+            let growth = (max(during, try mirror.process.residentBytes) - before) >> 20
+            print("measured: F19: memory grew by \(growth) MB")
+            #expect(growth <= 20)
+        }
+    }
+}
