@@ -63,7 +63,4 @@ extension EtcdClient {
 
     /// Whether there is another member to go to.
     var hasAlternatives: Bool { book.withLock { $0.count } > 1 }
-
-    /// A stream showed a token that the server does not take any more.
-    func tokenWasRefused() { slot.current?.tokenWasRefused() }
 }

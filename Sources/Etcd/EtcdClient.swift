@@ -23,7 +23,7 @@ public final class EtcdClient: Sendable {
     let configuration: EtcdConfiguration
     let logger: Logger
     let slot = Slot<EtcdConnection>("connection to etcd")
-    let watches = WatchMultiplexer()
+    let watches: WatchMultiplexer
     let knowledgeState = Mutex(KnowledgeStateMachine())
     let book: Mutex<EndpointBook>
     let tlsFiles: TLSFiles
@@ -43,6 +43,7 @@ public final class EtcdClient: Sendable {
         self.logger = logger
         let first = Int.random(in: configuration.endpoints.indices)
         book = Mutex(EndpointBook(seeds: configuration.endpoints, first: first))
+        watches = WatchMultiplexer(configuration)
         tlsFiles = TLSFiles(configuration.tls ?? EtcdTLS())
     }
 
@@ -79,6 +80,8 @@ public final class EtcdClient: Sendable {
     func heard(revision: Int64) {
         knowledgeState.withLock { $0.heard(revision: Revision(revision), now: .now) }
     }
+
+    func relisted() { knowledgeState.withLock { $0.relisted() } }
 
     func callOptions(timeout: Duration?) -> CallOptions { Self.callOptions(configuration, timeout: timeout) }
 

@@ -78,6 +78,12 @@ struct KnowledgeStateMachine {
         knowledge.revision = max(knowledge.revision, revision)
     }
 
+    /// Nil before the first answer of a cluster.
+    var newestRevision: Revision? { knowledge.clusterID == 0 ? nil : knowledge.revision }
+
+    /// A watch had to list anew.
+    mutating func relisted() { knowledge.relists += 1 }
+
     /// The connection went. Nobody is told yet: most often the next one is there at once.
     mutating func disconnected(now: ContinuousClock.Instant) {
         knowledge.staleSince = knowledge.staleSince ?? knowledge.lastContact ?? now

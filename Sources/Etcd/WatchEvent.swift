@@ -23,13 +23,22 @@ public enum WatchEvent: Hashable, Sendable {
     case changes(Revision, [WatchChange])
 }
 
-/// The events of one watch, in the order of history; one consumer. Ends with the client, throws `EtcdError` when the
-/// server refuses the watch.
+/// The events of one watch, in the order of history; one consumer. Ends with the client and with the consumer's task,
+/// throws `EtcdError` when the server refuses the watch.
+///
+/// What is not taken waits, up to `EtcdConfiguration.watchQueueLimit` changes; beyond it, the consumer gets a `.reset`
+/// when it comes back.
 public struct WatchEvents: AsyncSequence, Sendable {
     public typealias Element = WatchEvent
-    let stream: AsyncThrowingStream<WatchEvent, any Error>
 
-    public func makeAsyncIterator() -> AsyncThrowingStream<WatchEvent, any Error>.Iterator {
-        stream.makeAsyncIterator()
+    /// Iterators share what waits: each event goes to one of them.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        let queue: WatchQueue
+
+        public mutating func next() async throws -> WatchEvent? { try await queue.next() }
     }
+
+    let queue: WatchQueue
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: queue) }
 }

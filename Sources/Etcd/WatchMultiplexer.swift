@@ -2,7 +2,6 @@
 // Copyright the Legation authors
 
 internal import EtcdProtos
-internal import FoundationEssentials
 internal import GRPCCore
 internal import Logging
 internal import SwiftProtobuf
@@ -11,41 +10,53 @@ internal import Synchronization
 /// Carries all watches of a client over one stream, opened when there is a watch and opened anew when it ends.
 ///
 /// ## Concurrency
-/// The state machine, the consumers and the open stream's writer are under one mutex. Requests are handed to the writer
-/// *under* it (a buffered, non-blocking yield): a create decided for one stream must never be sent on the next.
+/// The state machine, the queues to the consumers and the open stream's writer are under one mutex. Requests are handed to
+/// the writer *under* it (a buffered, non-blocking yield): a create decided for one stream must never be sent on the next.
 final class WatchMultiplexer: Sendable {
-    private typealias Consumer = AsyncThrowingStream<WatchEvent, any Error>.Continuation
-
-    private struct State {
-        var machine = WatchStateMachine()
-        var consumers: [WatchStateMachine.WatcherID: Consumer] = [:]
+    struct State {
+        var machine: WatchStateMachine
+        var consumers: [WatchStateMachine.WatcherID: WatchQueue] = [:]
         var requests: AsyncStream<Etcdserverpb_WatchRequest>.Continuation?
     }
 
-    private struct RelistJob {
-        let watcher: WatchStateMachine.WatcherID
-        let range: KeyRange
+    /// What takes time: done beside the stream.
+    private enum Job {
+        case relist(WatchStateMachine.WatcherID, KeyRange)
+        case rest(WatchStateMachine.WatcherID, attempt: Int)
     }
 
-    private let state = Mutex(State())
-    private let (relists, relistContinuation) = AsyncStream<RelistJob>.makeStream()
+    /// A stream that lived so long, with something watched on it, was a good one: the next failure is the first again.
+    private static let settledTime = Duration.seconds(5)
+
+    private let queueLimit: Int
+    private let state: Mutex<State>
+    private let (jobs, jobContinuation) = AsyncStream<Job>.makeStream()
     private let (wakeUps, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    func add(_ range: KeyRange, from revision: Revision) -> (WatchStateMachine.WatcherID, WatchEvents) {
-        let (stream, consumer) = AsyncThrowingStream<WatchEvent, any Error>.makeStream()
-        let (id, rest) = state.withLock { state in
-            let (id, actions) = state.machine.added(range, from: revision)
-            state.consumers[id] = consumer
-            return (id, Self.send(actions, in: &state))
+    init(_ configuration: EtcdConfiguration) {
+        queueLimit = configuration.watchQueueLimit
+        state = Mutex(State(machine: WatchStateMachine(hasTokens: configuration.credentials != nil)))
+    }
+
+    /// - Parameter known: the newest revision that the cluster has shown; nil before the first.
+    func add(
+        _ range: KeyRange, from revision: Revision, known: Revision?
+    ) -> (WatchStateMachine.WatcherID, WatchEvents) {
+        // The queue is made within the lock that makes the watcher's name: nothing is delivered before it is there.
+        let (id, queue, rest) = state.withLock { state in
+            let (id, actions) = state.machine.added(range, from: revision, known: known)
+            let queue = WatchQueue(limit: queueLimit) { [weak self] in self?.step { $0.drained(id) } }
+            state.consumers[id] = queue
+            return (id, queue, Self.send(actions, in: &state))
         }
         perform(rest)
         wakeUp.yield()
-        return (id, WatchEvents(stream: stream))
+        return (id, WatchEvents(queue: queue))
     }
 
     func remove(_ id: WatchStateMachine.WatcherID) {
         step { $0.removed(id) }
-        state.withLock { _ = $0.consumers.removeValue(forKey: id) }
+        state.withLock { $0.consumers.removeValue(forKey: id) }?.finish()
     }
 
     func historyBroke() { step { $0.historyBroke() } }
@@ -54,8 +65,15 @@ final class WatchMultiplexer: Sendable {
     func run(on client: EtcdClient) async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.keepStreaming(on: client) }
-            for await job in relists {
-                group.addTask { await self.relist(job, on: client) }
+            for await job in jobs {
+                group.addTask {
+                    switch job {
+                    case .relist(let id, let range): await self.relist(id, range, on: client)
+                    case .rest(let id, let attempt):
+                        try? await client.pause(afterAttempt: attempt)
+                        self.step { $0.rested(id) }
+                    }
+                }
             }
         }
         let consumers = state.withLock { state in
@@ -73,19 +91,24 @@ final class WatchMultiplexer: Sendable {
                 guard await wakeUps.next() != nil else { return }
                 continue
             }
-            let heardBefore = client.knowledge.lastContact
+            let begun = ContinuousClock.now
+            let wasGood = Mutex(false)
             do {
                 let connection = try await client.slot.connection(within: .seconds(5), for: "watch")
-                try await stream(on: connection, of: client)
+                try await stream(on: connection, of: client, wasGood)
             } catch {
                 client.logger.debug("watch stream ended", metadata: ["error": "\(error)"])
             }
-            failuresInARow = client.knowledge.lastContact == heardBefore ? failuresInARow + 1 : 1
+            if wasGood.withLock({ $0 }), begun.duration(to: .now) >= Self.settledTime { failuresInARow = 0 }
+            failuresInARow += 1
             try? await client.pause(afterAttempt: failuresInARow)
         }
     }
 
-    private func stream(on connection: EtcdConnection, of client: EtcdClient) async throws {
+    /// - Parameter wasGood: set when something was watched on it.
+    private func stream(
+        on connection: EtcdConnection, of client: EtcdClient, _ wasGood: borrowing Mutex<Bool>
+    ) async throws {
         let (requests, writer) = AsyncStream<Etcdserverpb_WatchRequest>.makeStream()
         let rest = state.withLock { state in
             state.requests = writer
@@ -95,55 +118,97 @@ final class WatchMultiplexer: Sendable {
         perform(rest)
         defer {
             writer.finish()
-            state.withLock { state in
+            let isWatching = state.withLock { state in
                 state.requests = nil
-                state.machine.streamClosed()
+                defer { state.machine.streamClosed() }
+                return state.machine.isWatching
             }
-        }
-        let request = StreamingClientRequest<Etcdserverpb_WatchRequest>(metadata: EtcdClient.requireLeader) { stream in
-            for await request in requests { try await stream.write(request) }
+            wasGood.withLock { $0 = isWatching }
         }
         do {
-            try await connection.watch.watch(request: request, options: client.callOptions(timeout: nil)) { response in
-                for try await message in response.messages {
-                    client.heard(revision: message.header.revision)
-                    if let reason = self.received(message) { throw EtcdError(.unavailable, reason) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let lastHeard = LastHeard()
+                group.addTask {
+                    try await self.exchange(requests, on: connection, of: client, lastHeard)
                 }
+                group.addTask { try await self.endWhenSilent(client.configuration.watchSilenceLimit, lastHeard) }
+                defer { group.cancelAll() }
+                try await group.next()
             }
         } catch {
             let failure = EtcdError(error, during: "watch")
             if failure.saysNoLeader { connection.abandon() }
+            if failure.code == .unauthenticated { connection.tokenWasRefused() }
             throw failure
         }
     }
 
-    /// - Returns: why the stream must be left, nil to go on.
-    private func received(_ message: Etcdserverpb_WatchResponse) -> String? {
-        step { $0.received(.init(message)) }
+    private func exchange(
+        _ requests: AsyncStream<Etcdserverpb_WatchRequest>, on connection: EtcdConnection, of client: EtcdClient,
+        _ lastHeard: LastHeard
+    ) async throws {
+        let request = StreamingClientRequest<Etcdserverpb_WatchRequest>(metadata: EtcdClient.requireLeader) { stream in
+            for await request in requests { try await stream.write(request) }
+        }
+        try await connection.watch.watch(request: request, options: client.callOptions(timeout: nil)) { response in
+            for try await message in response.messages {
+                lastHeard.touch()
+                client.heard(revision: message.header.revision)
+                let orders = self.step { $0.received(.init(message)) }
+                if orders.renewsToken { connection.tokenWasRefused() }
+                if let reason = orders.leaveBecause { throw EtcdError(.unavailable, reason) }
+            }
+        }
     }
 
-    private func relist(_ job: RelistJob, on client: EtcdClient) async {
-        var attempt = 0
-        while !Task.isCancelled, state.withLock({ $0.consumers[job.watcher] }) != nil {
-            do {
-                let listing = try await client.list(job.range)
-                state.withLock { $0.consumers[job.watcher] }?.yield(.reset(listing))
-                step { $0.relisted(job.watcher, at: listing.revision) }
-                return
-            } catch let error where error.isTransient {
-                attempt += 1
-                try? await client.pause(afterAttempt: attempt)
-            } catch {
-                state.withLock { $0.consumers[job.watcher] }?.finish(throwing: error)
-                return remove(job.watcher)
+    /// etcd reports progress to each idle watcher about every ten minutes: a longer silence is a stream that is none any
+    /// more, whatever its transport says.
+    private func endWhenSilent(_ limit: Duration, _ lastHeard: LastHeard) async throws {
+        while true {
+            let deadline = lastHeard.instant + limit
+            if ContinuousClock.now >= deadline {
+                if state.withLock({ $0.machine.isWatching }) {
+                    throw EtcdError(.timedOut, "watch: nothing came for \(limit.components.seconds) s")
+                }
+                lastHeard.touch()
             }
+            try await Task.sleep(until: lastHeard.instant + limit, clock: .continuous)
+        }
+    }
+
+    private func relist(_ id: WatchStateMachine.WatcherID, _ range: KeyRange, on client: EtcdClient) async {
+        client.relisted()
+        var attempt = 0
+        while !Task.isCancelled, let consumer = state.withLock({ $0.consumers[id] }) {
+            do {
+                let epoch = state.withLock { $0.machine.epoch }
+                let listing = try await client.list(range)
+                if state.withLock({ $0.machine.mayDeliver(id, at: listing.revision, epoch: epoch) }) {
+                    _ = consumer.push(.reset(listing))
+                    step { $0.relisted(id, at: listing.revision) }
+                    return
+                }
+            } catch {
+                guard error.isTransient else {
+                    consumer.finish(throwing: error)
+                    return remove(id)
+                }
+            }
+            attempt += 1
+            try? await client.pause(afterAttempt: attempt)
         }
     }
 
     // MARK: - Carrying out
 
+    /// What is left for the stream itself to do.
+    private struct Orders {
+        var leaveBecause: String?
+        var renewsToken = false
+    }
+
     @discardableResult
-    private func step(_ event: (inout WatchStateMachine) -> [WatchStateMachine.Action]) -> String? {
+    private func step(_ event: (inout WatchStateMachine) -> [WatchStateMachine.Action]) -> Orders {
         let rest = state.withLock { state in
             let actions = event(&state.machine)
             return Self.send(actions, in: &state)
@@ -161,7 +226,7 @@ final class WatchMultiplexer: Sendable {
                 state.requests?.yield(.create(watchID, range, from: revision))
             case .cancel(let watchID):
                 state.requests?.yield(.with { $0.cancelRequest.watchID = watchID })
-            case .deliver, .relist, .fail, .reconnect:
+            case .deliver, .relist, .fail, .reconnect, .rest, .renewToken:
                 return true
             }
             return false
@@ -169,51 +234,31 @@ final class WatchMultiplexer: Sendable {
     }
 
     @discardableResult
-    private func perform(_ actions: [WatchStateMachine.Action]) -> String? {
-        var leaveBecause: String?
+    private func perform(_ actions: [WatchStateMachine.Action]) -> Orders {
+        var orders = Orders()
         for action in actions {
             switch action {
-            case .deliver(let id, let events):
-                let consumer = state.withLock { $0.consumers[id] }
-                for event in events { consumer?.yield(event) }
-            case .relist(let id, let range):
-                relistContinuation.yield(RelistJob(watcher: id, range: range))
+            case .deliver(let id, let events): deliver(events, to: id)
+            case .relist(let id, let range): jobContinuation.yield(.relist(id, range))
+            case .rest(let id, let attempt): jobContinuation.yield(.rest(id, attempt: attempt))
             case .fail(let id, let code, let reason):
                 let consumer = state.withLock { $0.consumers.removeValue(forKey: id) }
                 consumer?.finish(throwing: EtcdError(code, "watch refused: \(reason)"))
-            case .reconnect(let reason):
-                leaveBecause = reason
-            case .create, .cancel:
-                break
+            case .reconnect(let reason): orders.leaveBecause = reason
+            case .renewToken: orders.renewsToken = true
+            case .create, .cancel: break
             }
         }
-        return leaveBecause
+        return orders
     }
-}
 
-extension Etcdserverpb_WatchRequest {
-    fileprivate static func create(_ watchID: Int64, _ range: KeyRange, from revision: Revision) -> Self {
-        .with {
-            $0.createRequest.key = Data(range.start)
-            $0.createRequest.rangeEnd = Data(range.end)
-            $0.createRequest.startRevision = revision.rawValue
-            $0.createRequest.watchID = watchID
-            // So that an idle range survives compaction: the server reports about every ten minutes.
-            $0.createRequest.progressNotify = true
-            $0.createRequest.fragment = true
+    private func deliver(_ events: [WatchEvent], to id: WatchStateMachine.WatcherID) {
+        guard let consumer = state.withLock({ $0.consumers[id] }) else { return }
+        for event in events where !consumer.push(event) {
+            step { $0.overflowed(id) }
+            // It may have come back before we knew that it was away.
+            if consumer.isStarved { step { $0.drained(id) } }
+            return
         }
-    }
-}
-
-extension WatchStateMachine.Response {
-    fileprivate init(_ message: Etcdserverpb_WatchResponse) {
-        self.init(
-            watchID: message.watchID, revision: Revision(message.header.revision), isCreated: message.created,
-            isCanceled: message.canceled, compactRevision: Revision(message.compactRevision),
-            cancelReason: message.cancelReason, isFragment: message.fragment,
-            changes: message.events.map { event in
-                event.type == .delete
-                    ? .delete(key: Array(event.kv.key), Revision(event.kv.modRevision)) : .put(KeyValue(event.kv))
-            })
     }
 }

@@ -19,6 +19,10 @@ struct WatchStateMachine {
         case relist(WatcherID, KeyRange)
         /// The server refuses this watcher; waiting alone does not mend it.
         case fail(WatcherID, EtcdError.Code, reason: String)
+        /// The server gave this watcher up for a reason that we do not know: wait, and say `rested`.
+        case rest(WatcherID, attempt: Int)
+        /// What the stream shows as our token may have ended.
+        case renewToken
         /// This stream is of no use any more; open another, elsewhere when the member has no leader.
         case reconnect(reason: String)
     }
@@ -35,38 +39,65 @@ struct WatchStateMachine {
         var changes: [WatchChange] = []
     }
 
-    private enum Phase: Equatable {
+    enum Phase: Equatable {
         /// Waits for its turn, or for a stream.
         case queued
         case creating(watchID: Int64)
         case live(watchID: Int64)
         case relisting
+        /// Given up by the server, and not tried again yet.
+        case resting
+        /// The consumer did not keep up: nothing is wanted before it is back.
+        case parked
     }
 
-    private struct Watcher {
+    struct Watcher {
         let range: KeyRange
         /// The first revision that has not been delivered.
         var nextRevision: Revision
         var phase = Phase.queued
         /// Changes of fragments whose last one has not come.
         var held: [WatchChange] = []
+        /// How often the server has given it up since it was last live.
+        var refusals = 0
     }
 
-    private var watchers: [WatcherID: Watcher] = [:]
-    private var byWatchID: [Int64: WatcherID] = [:]
-    private var queue: [WatcherID] = []
-    private var pending: Int64?
+    /// Whether a refusal may mean that a token has ended. etcd 3.4 calls that "permission denied", too.
+    let hasTokens: Bool
+    var watchers: [WatcherID: Watcher] = [:]
+    var byWatchID: [Int64: WatcherID] = [:]
+    var queue: [WatcherID] = []
+    var pending: Int64?
     private var isOpen = false
     private var lastWatcher = 0
+    /// How often history broke.
+    private(set) var epoch = 0
     /// Ids are ours to choose (since 3.4), never used twice on a stream.
     private var lastWatchID: Int64 = 0
 
+    init(hasTokens: Bool = false) { self.hasTokens = hasTokens }
+
     var isEmpty: Bool { watchers.isEmpty }
 
-    mutating func added(_ range: KeyRange, from revision: Revision) -> (WatcherID, [Action]) {
+    /// Whether the server has something to tell us about.
+    var isWatching: Bool {
+        watchers.values.contains { watcher in
+            if case .live = watcher.phase { true } else { false }
+        }
+    }
+
+    /// - Parameter known: the newest revision that the cluster has shown, nil before the first. A watch on one that is
+    ///   not there yet would be accepted and silent for ever, should history have gone back: it begins with a listing.
+    mutating func added(
+        _ range: KeyRange, from revision: Revision, known: Revision? = nil
+    ) -> (WatcherID, [Action]) {
         lastWatcher += 1
         let id = WatcherID(number: lastWatcher)
         watchers[id] = Watcher(range: range, nextRevision: revision)
+        if let known, revision > known.next {
+            watchers[id]?.nextRevision = Revision(1)
+            return (id, relist(id))
+        }
         queue.append(id)
         return (id, createNext())
     }
@@ -82,7 +113,7 @@ struct WatchStateMachine {
             // `created` will come for nobody, and is answered with a cancel then.
             byWatchID[watchID] = nil
             return []
-        case .queued, .relisting:
+        case .queued, .relisting, .resting, .parked:
             return []
         }
     }
@@ -96,14 +127,25 @@ struct WatchStateMachine {
         isOpen = false
         pending = nil
         byWatchID = [:]
-        for id in watchers.keys.sorted(by: { $0.number < $1.number }) where watchers[id]?.phase != .relisting {
+        for id in watchers.keys.sorted(by: { $0.number < $1.number }) {
             watchers[id]?.held = []
-            if watchers[id]?.phase != .queued { queue.append(id) }
-            watchers[id]?.phase = .queued
+            switch watchers[id]?.phase {
+            case .creating, .live:
+                watchers[id]?.phase = .queued
+                queue.append(id)
+            case .queued, .relisting, .resting, .parked, nil: break
+            }
         }
     }
 
-    /// A list that a compaction asked for is delivered.
+    /// Whether a list of what stands may be delivered: it must not be older than what was (etcd#20418), nor of another
+    /// history.
+    /// - Parameter epoch: as it was when the list was asked for.
+    func mayDeliver(_ id: WatcherID, at revision: Revision, epoch: Int) -> Bool {
+        epoch == self.epoch && watchers[id].map { revision.next >= $0.nextRevision } ?? false
+    }
+
+    /// A list of what stands is delivered.
     mutating func relisted(_ id: WatcherID, at revision: Revision) -> [Action] {
         guard watchers[id]?.phase == .relisting else { return [] }
         watchers[id]?.nextRevision = revision.next
@@ -114,100 +156,51 @@ struct WatchStateMachine {
 
     /// Another cluster, or one restored from an older state, answers: no revision that we know means anything there.
     mutating func historyBroke() -> [Action] {
-        watchers.keys.sorted { $0.number < $1.number }.flatMap { relist($0) }
+        epoch += 1
+        return watchers.keys.sorted { $0.number < $1.number }.flatMap { id in
+            watchers[id]?.nextRevision = Revision(1)
+            return relist(id)
+        }
     }
 
-    mutating func received(_ response: Response) -> [Action] {
-        if response.isCreated { return created(response) }
-        guard let id = byWatchID[response.watchID] else {
-            // -1 is a progress report for all; any other is a watcher that was removed while it was being created.
-            return response.watchID < 0 || response.isCanceled ? [] : [.cancel(watchID: response.watchID)]
-        }
-        if response.isCanceled { return canceled(id, response) }
-        return changed(id, response)
-    }
-
-    private mutating func created(_ response: Response) -> [Action] {
-        guard let watchID = pending else { return [] }
-        pending = nil
-        let id = byWatchID[watchID]
-        if response.isCanceled {
-            byWatchID[watchID] = nil
-            guard let id else { return createNext() }
-            return refused(id, response) + createNext()
-        }
-        guard let id else { return [.cancel(watchID: watchID)] + createNext() }
-        watchers[id]?.phase = .live(watchID: watchID)
+    /// The time of `rest` is over.
+    mutating func rested(_ id: WatcherID) -> [Action] {
+        guard watchers[id]?.phase == .resting else { return [] }
+        watchers[id]?.phase = .queued
+        queue.append(id)
         return createNext()
     }
 
-    private mutating func canceled(_ id: WatcherID, _ response: Response) -> [Action] {
-        byWatchID[response.watchID] = nil
-        if response.compactRevision > Revision(0) { return relist(id) }
-        return refused(id, response)
+    /// The consumer did not take what was delivered: nothing more, until it is back.
+    mutating func overflowed(_ id: WatcherID) -> [Action] { stop(id, for: .parked) }
+
+    /// The consumer is back.
+    mutating func drained(_ id: WatcherID) -> [Action] {
+        guard watchers[id]?.phase == .parked else { return [] }
+        return relist(id)
     }
 
-    /// What etcd says to who may not, or is nobody: v3rpc/rpctypes, ErrGRPCPermissionDenied, ErrGRPCUserEmpty and the
-    /// errors of authentication.
-    private static let refusals = ["permission denied", "user name is empty", "auth"]
-
-    /// The server gave up a watcher, at its creation or later, and said why.
-    private mutating func refused(_ id: WatcherID, _ response: Response) -> [Action] {
-        if response.compactRevision > Revision(0) { return relist(id) }
-        watchers[id]?.phase = .queued
-        watchers[id]?.held = []
-        guard Self.refusals.contains(where: response.cancelReason.contains) else {
-            queue.append(id)
-            return [.reconnect(reason: response.cancelReason.isEmpty ? "watch cancelled" : response.cancelReason)]
-        }
-        watchers[id] = nil
-        return [.fail(id, .permissionDenied, reason: response.cancelReason)]
+    mutating func relist(_ id: WatcherID) -> [Action] {
+        guard let watcher = watchers[id], watcher.phase != .relisting else { return [] }
+        return stop(id, for: .relisting) + [.relist(id, watcher.range)]
     }
 
-    private mutating func changed(_ id: WatcherID, _ response: Response) -> [Action] {
+    /// Takes a watcher from the server.
+    private mutating func stop(_ id: WatcherID, for phase: Phase) -> [Action] {
         guard var watcher = watchers[id] else { return [] }
-        watcher.held += response.changes
-        defer { watchers[id] = watcher }
-        guard !response.isFragment else { return [] }
-        let next = watcher.nextRevision
-        let events = Self.batches(of: watcher.held.filter { $0.modRevision >= next })
-        if watcher.held.isEmpty {
-            // A progress report: nothing of this range happened up to here.
-            watcher.nextRevision = max(next, response.revision.next)
-        } else if case .changes(let last, _) = events.last {
-            watcher.nextRevision = last.next
-        }
-        watcher.held = []
-        return events.isEmpty ? [] : [.deliver(id, events)]
-    }
-
-    private static func batches(of changes: [WatchChange]) -> [WatchEvent] {
-        var events: [WatchEvent] = []
-        for change in changes {
-            if case .changes(let revision, let earlier) = events.last, revision == change.modRevision {
-                events[events.count - 1] = .changes(revision, earlier + [change])
-            } else {
-                events.append(.changes(change.modRevision, [change]))
-            }
-        }
-        return events
-    }
-
-    private mutating func relist(_ id: WatcherID) -> [Action] {
-        guard var watcher = watchers[id], watcher.phase != .relisting else { return [] }
         var actions: [Action] = []
         if case .live(let watchID) = watcher.phase, byWatchID.removeValue(forKey: watchID) != nil {
             actions.append(.cancel(watchID: watchID))
         }
         if case .creating(let watchID) = watcher.phase { byWatchID[watchID] = nil }
         queue.removeAll { $0 == id }
-        watcher.phase = .relisting
+        watcher.phase = phase
         watcher.held = []
         watchers[id] = watcher
-        return actions + [.relist(id, watcher.range)]
+        return actions
     }
 
-    private mutating func createNext() -> [Action] {
+    mutating func createNext() -> [Action] {
         guard isOpen, pending == nil, !queue.isEmpty else { return [] }
         let id = queue.removeFirst()
         guard let watcher = watchers[id] else { return createNext() }
