@@ -102,6 +102,11 @@ package final class EndpointWatcher: Sendable {
     /// What is known of each service, by name.
     package func report() -> [ServiceReport] { state.withLock { $0.tables.reports(now: elapsed()) } }
 
+    /// How fresh all of it is, and how often watches have failed to tell.
+    package func knowledge() -> KnowledgeReport {
+        KnowledgeReport(store.health, drift: state.withLock { $0.tables.drift })
+    }
+
     /// Looks again at which addresses are our own: to be called when a listener has been opened or closed.
     package func ownEndpointsChanged() { apply { _, _ in [] } }
 

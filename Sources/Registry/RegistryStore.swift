@@ -186,24 +186,3 @@ package struct RegistryWrite: Hashable, Sendable {
         self.operation = operation
     }
 }
-
-/// How fresh our knowledge of the store is.
-package struct RegistryHealth: Hashable, Sendable {
-    /// Since when nothing could be learned; nil while the store answers. `MemoryStore` is never stale.
-    package var staleSince: ContinuousClock.Instant?
-    package var lastContact: ContinuousClock.Instant?
-    /// Newest revision seen, 0 before the first answer.
-    package var revision: Int64
-    /// Connections made after the first.
-    package var reconnects: Int
-
-    package init(
-        staleSince: ContinuousClock.Instant? = nil, lastContact: ContinuousClock.Instant? = nil,
-        revision: Int64 = 0, reconnects: Int = 0
-    ) {
-        self.staleSince = staleSince
-        self.lastContact = lastContact
-        self.revision = revision
-        self.reconnects = reconnects
-    }
-}

@@ -71,7 +71,10 @@ package final class EtcdStore: RegistryStore {
         let knowledge = client.knowledge
         return RegistryHealth(
             staleSince: knowledge.staleSince, lastContact: knowledge.lastContact,
-            revision: knowledge.revision.rawValue, reconnects: knowledge.reconnects)
+            revision: knowledge.revision.rawValue, reconnects: knowledge.reconnects, relists: knowledge.relists,
+            resyncs: knowledge.resyncs,
+            cluster: knowledge.clusterID == 0 ? nil : String(knowledge.clusterID, radix: 16),
+            version: knowledge.version?.description)
     }
 }
 

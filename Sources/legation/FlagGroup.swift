@@ -87,10 +87,16 @@ struct EtcdFlags: FlagGroup {
     @Option(name: .init(.etcdCA), help: .init(.etcdCA)) var etcdCA: [String] = []
     @Option(name: .init(.etcdCert), help: .init(.etcdCert)) var etcdCert: [String] = []
     @Option(name: .init(.etcdKey), help: .init(.etcdKey)) var etcdKey: [String] = []
+    @Option(name: .init(.etcdUser), help: .init(.etcdUser)) var etcdUser: [String] = []
+    @Option(name: .init(.etcdPasswordFile), help: .init(.etcdPasswordFile)) var etcdPasswordFile: [String] = []
+    @Flag(name: .init(.requireTLS), help: .init(.requireTLS)) var requireTLS = false
     @Option(name: .init(.prefix), help: .init(.prefix)) var prefix: [String] = []
 
     var given: [SettingName: [String]] {
-        [.etcd: etcd, .etcdCA: etcdCA, .etcdCert: etcdCert, .etcdKey: etcdKey, .prefix: prefix]
+        [
+            .etcd: etcd, .etcdCA: etcdCA, .etcdCert: etcdCert, .etcdKey: etcdKey, .etcdUser: etcdUser,
+            .etcdPasswordFile: etcdPasswordFile, .requireTLS: requireTLS.given, .prefix: prefix,
+        ]
     }
 }
 

@@ -78,6 +78,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake.flag(.services, .etcd, "http://a:0"), Mistake.flag(.nodes, .prefix, "services"),
         Mistake.flag(.checkEtcd, .prefix, "/services/"), Mistake.flag(.checkEtcd, .etcdCA, "/nonexistent/ca.pem"),
         Mistake.flag(.nodes, .etcdCert, "/nonexistent"), Mistake.flag(.nodes, .etcdKey, "/nonexistent"),
+        Mistake.flag(.services, .etcdPasswordFile, "/nonexistent"),
         Mistake.flag(.forward, .logLevel, "loud"),
     ].flatMap(\.self)
 

@@ -29,23 +29,6 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
     }
 }
 
-@Suite struct EtcdVersionTests {
-    @Test(arguments: ["3.5.33", "3.5.40", "3.6.14", "3.6.15-rc.1", "3.7.0"])
-    func saysNothingOfGoodVersions(version: String) {
-        #expect(EtcdVersion.warnings(for: version) == [])
-    }
-
-    @Test(arguments: [
-        ("3.5.32", "3.5.33"), ("3.5.1", "3.6.14"), ("3.6.13", "3.6.14"), ("3.4.44", "out of support"),
-        ("3.3.1", "not one that"), ("4.0.0", "not one that"), ("three", "not understood"), ("3.5", "not understood"),
-    ])
-    func warnsOfOthers(version: String, word: String) {
-        let warnings = EtcdVersion.warnings(for: version)
-        #expect(warnings.count == 1)
-        #expect(warnings.first?.contains(word) == true)
-    }
-}
-
 @Suite struct EtcdFindingsTests {
     private func findings(_ url: String, _ status: Result<MemberStatus, EtcdError>) throws -> EtcdFindings {
         var findings = EtcdFindings()
@@ -129,7 +112,8 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
             ])
         let holds = RegistryListing(revision: 9, entries: [entry("/services-holds/b/gone/p9", hold, lease: 8)])
         return ServicesReport(
-            listing, holds: holds, layout: try #require(KeyLayout(prefix: "/services")),
+            listing, holds: holds, health: RegistryHealth(revision: 9, reconnects: 1, cluster: "c1", version: "3.4.23"),
+            layout: try #require(KeyLayout(prefix: "/services")),
             policy: TargetPolicy(rules: rules), only: only.flatMap { ServiceName($0) })
     }
 
@@ -145,6 +129,7 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         #expect(
             shown.contains("b        /services/b/gone   10.0.0.9:3  held      -      -      -           hostP/p9\n"))
         #expect(shown.contains("/services/a/loop  loopback"))
+        #expect(shown.hasSuffix("\n\nknowledge: revision 9 of cluster c1, no answer yet, 1 reconnects\n"))
     }
 
     @Test func showsOneServiceOnlyWhenAsked() throws {
@@ -166,6 +151,10 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
                     + #""address":"10.0.0.1:1","state":"up","node":"hostA","since":"t","weight":100,"lease":"7","#
                     + #""leaseSeconds":4,"held":false,"heldBy":[]},"#))
         #expect(json.contains(#""skipped":[{"key":"/services/a/bad","reason":"json","detail":""#))
-        #expect(json.hasSuffix(#""skipped":[]}"#))
+        #expect(
+            json.hasSuffix(
+                #""skipped":[],"knowledge":{"cluster":"c1","version":"3.4.23","revision":9,"#
+                    + #""lastContactMilliseconds":null,"staleMilliseconds":null,"reconnects":1,"relists":0,"resyncs":0,"#
+                    + #""drift":0}}"#))
     }
 }

@@ -40,7 +40,10 @@ import Testing
         for command in CommandName.allCases {
             let names = Set(Setting.all(of: command).map(\.name))
             #expect(names.contains(.logLevel))
-            #expect(names.isSuperset(of: [.etcd, .etcdCA, .etcdCert, .etcdKey, .prefix]) == (command != .forward))
+            let way: Set<SettingName> = [
+                .etcd, .etcdCA, .etcdCert, .etcdKey, .etcdUser, .etcdPasswordFile, .requireTLS, .prefix,
+            ]
+            #expect(names.intersection(way) == (command == .forward ? [] : way))
         }
     }
 }

@@ -212,6 +212,7 @@ import Testing
             #expect(clock.now.offset >= .seconds(50))
         }
         #expect(try harness.report().counters.drift == 2)
+        #expect(harness.watcher.knowledge().drift == 2)
         #expect(harness.log.lines("watch had missed changes").map { $0.text("keys") } == ["2"])
     }
 

@@ -91,6 +91,14 @@ struct CommandLineTests {
         (["proxy", "web:80"], ["ETCDCTL_ENDPOINTS": "ftp://x:1"], ["ETCDCTL_ENDPOINTS", "ftp://x:1"]),
         (["proxy", "--etcd-ca", "/nowhere.pem", "web:80"], [:], ["--etcd-ca", "/nowhere.pem"]),
         (["proxy", "--etcd-cert", "/dev/null", "web:80"], [:], ["--etcd-key"]),
+        (["nodes", "--etcd-user", "alice"], [:], ["--etcd-password-file", "missing"]),
+        (["nodes", "--etcd-user", "alice:s3cret"], [:], ["--etcd-user", "alice:…", "the password goes into a file"]),
+        (["nodes"], ["LEGATION_ETCD_USER": "alice:s3cret"], ["LEGATION_ETCD_USER", "the password goes into a file"]),
+        (["nodes", "--etcd-password-file", "/etc/hostname"], [:], ["--etcd-user", "missing"]),
+        (
+            ["proxy", "--require-tls", "--etcd", "http://10.0.0.1:2379", "web:80"], [:],
+            ["http://10.0.0.1", "https://"]
+        ),
         (["services", "a", "b"], [:], ["SERVICE"]),
         (["services", "--log-level", "loud"], [:], ["--log-level", "loud", "info"]),
         (["nodes", "hostA"], [:], ["hostA"]),
@@ -105,6 +113,7 @@ struct CommandLineTests {
                 #expect(outcome.status == .code(64), "\(environment) \(outcome)")
                 for word in says { #expect(outcome.errors.contains(word), "\(word) in \(environment) \(outcome)") }
                 #expect(outcome.output.isEmpty, "a complaint goes to standard error: \(outcome)")
+                #expect(!outcome.errors.contains("s3cret"), "a password is never repeated: \(outcome)")
             }
         }
     }

@@ -4,6 +4,7 @@
 private import Etcd
 private import Logging
 private import Registry
+private import RegistryEtcd
 
 /// `legation check-etcd`: can etcd do what the other commands will ask of it?
 package enum EtcdCheck {
@@ -31,9 +32,11 @@ package enum EtcdCheck {
         if isReachable {
             let layout = configuration.etcd.layout
             let found = try? await EtcdQuery.withClient(settings, logger: logger) { client in
-                await check(client, layout: layout, writes: configuration.writesProbe)
+                let (members, steps) = await check(client, layout: layout, writes: configuration.writesProbe)
+                return (members: members, steps: steps, knowledge: KnowledgeReport(EtcdStore(client: client).health))
             }
             findings.members = found?.members ?? []
+            findings.knowledge = found?.knowledge
             findings.steps = found?.steps ?? [.init("client", isOK: false, "ended before the answers")]
         } else {
             Console.complain("legation check-etcd: no endpoint can be reached")

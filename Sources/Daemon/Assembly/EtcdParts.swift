@@ -10,14 +10,21 @@ package import ServiceLifecycle
 package struct EtcdParts: Sendable {
     package let client: EtcdClient
     package let store: EtcdStore
+    private let cautions: EtcdCautions
 
     package init(_ configuration: EtcdConfiguration, logger: Logger) throws(EtcdError) {
         client = try EtcdClient(configuration: configuration, logger: logger)
         store = EtcdStore(client: client)
+        cautions = EtcdCautions(configuration, logger: logger)
     }
 
     /// First in a group: everything else wants to say its last word to etcd before it goes.
     package var service: any Service {
-        CancelledAtShutdown { [store] in try await store.run() }
+        CancelledAtShutdown { [client, store, cautions] in
+            // Greetings end with the store.
+            async let cautioned: Void = cautions.run(client.greetings.map(\.version))
+            try await store.run()
+            await cautioned
+        }
     }
 }

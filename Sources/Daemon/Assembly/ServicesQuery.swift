@@ -18,8 +18,9 @@ package enum ServicesQuery {
             ) { client in
                 let store = EtcdStore(client: client)
                 let range = configuration.service.map { layout.range(of: $0) } ?? layout.servicesRange
+                let (listing, holds) = (try await store.list(range), try await store.list(layout.holdsRange))
                 let report = ServicesReport(
-                    try await store.list(range), holds: try await store.list(layout.holdsRange), layout: layout,
+                    listing, holds: holds, health: store.health, layout: layout,
                     policy: TargetPolicy(rules: configuration.targetRules), only: configuration.service)
                 return (report, await EtcdQuery.remaining(of: report.leases, in: store))
             }

@@ -33,11 +33,14 @@ package struct EtcdSearch: Sendable {
 
     /// What the operator said, else what is found; at most a few seconds.
     package func configuration(for access: EtcdAccess, logger: Logger) async -> EtcdConfiguration {
-        if !access.endpoints.isEmpty { return EtcdConfiguration(endpoints: access.endpoints, tls: access.tls) }
-        let found = await find(link: access.link, usesTLS: access.tls != nil)
+        var configuration = EtcdConfiguration(
+            endpoints: access.endpoints, tls: access.tls, credentials: access.credentials)
+        guard access.endpoints.isEmpty else { return configuration }
+        let found = await find(link: access.link, usesTLS: access.tls != nil || access.requiresTLS)
         let endpoints = found.endpoints.map(\.description).joined(separator: ",")
         logger.info("found etcd", metadata: ["endpoints": "\(endpoints)", "by": "\(found.by)"])
-        return EtcdConfiguration(endpoints: found.endpoints, tls: access.tls)
+        configuration.endpoints = found.endpoints
+        return configuration
     }
 
     package func find(link: EtcdLink?, usesTLS: Bool) async -> Found {

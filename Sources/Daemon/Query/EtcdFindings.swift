@@ -3,7 +3,6 @@
 
 package import Etcd
 package import Registry
-private import ServiceModel
 
 /// What `check-etcd` found, and how it is shown.
 package struct EtcdFindings: Sendable {
@@ -35,6 +34,8 @@ package struct EtcdFindings: Sendable {
     package var endpoints: [Endpoint] = []
     package var members: [Member] = []
     package var steps: [Step] = []
+    /// After the steps; nil when there were none.
+    package var knowledge: KnowledgeReport?
 
     package init() {}
 
@@ -49,9 +50,8 @@ package struct EtcdFindings: Sendable {
     /// What works and should be changed all the same, each once.
     package var warnings: [String] {
         var warnings: [String] = []
-        for endpoint in endpoints where !endpoint.endpoint.usesTLS && !endpoint.endpoint.isLoopback {
-            warnings.append(
-                "\(endpoint.endpoint): without TLS anybody on the way can read and change what is registered")
+        for endpoint in endpoints.map(\.endpoint) {
+            if let caution = EtcdCautions.plaintext(of: endpoint) { warnings.append("\(endpoint): \(caution)") }
         }
         var versions: Set<String> = []
         for endpoint in endpoints {
@@ -80,11 +80,13 @@ package struct EtcdFindings: Sendable {
             }
         }
         for step in steps { table.add([step.name, step.isOK ? "ok" : "failed", step.detail]) }
+        if let knowledge { table.add(["knowledge", knowledge.staleness == nil ? "ok" : "stale", knowledge.text]) }
         return table.text + warnings.map { "warning: \(LogText.escaped($0))\n" }.joined()
     }
 
     /// Keys: `ok`, `endpoints` (`endpoint`, `ok`, `version`, `member`, `isLeader`, `databaseBytes`, `error`), `members`
-    /// (`id`, `name`, `clientURLs`, `isLearner`), `checks` (`check`, `ok`, `detail`), `warnings`.
+    /// (`id`, `name`, `clientURLs`, `isLearner`), `checks` (`check`, `ok`, `detail`), `knowledge` (`KnowledgeReport.json`),
+    /// `warnings`.
     package var json: JSONObject {
         [
             "ok": .bool(isOK),
@@ -101,7 +103,7 @@ package struct EtcdFindings: Sendable {
                 steps.map {
                     .object(["check": .string($0.name), "ok": .bool($0.isOK), "detail": .string($0.detail)])
                 }),
-            "warnings": .array(warnings.map(JSONValue.string)),
+            "knowledge": knowledge?.json ?? .null, "warnings": .array(warnings.map(JSONValue.string)),
         ]
     }
 
@@ -125,9 +127,4 @@ package struct EtcdFindings: Sendable {
         }
         return .object(object)
     }
-}
-
-extension EtcdEndpoint {
-    /// Whether what is said to it stays on this host.
-    fileprivate var isLoopback: Bool { host == "localhost" || IPAddress(host)?.isLoopback == true }
 }

@@ -29,6 +29,8 @@ package struct ServicesReport: Sendable {
 
     package let layout: KeyLayout
     package let revision: Int64
+    /// How fresh all of it is.
+    package let knowledge: KnowledgeReport
     /// By name.
     package let services: [Service]
     /// Keys that belong to no service.
@@ -37,11 +39,13 @@ package struct ServicesReport: Sendable {
     /// - Parameters:
     ///   - listing: of the services' range, or of one service's.
     ///   - holds: a listing of the holds' range.
+    ///   - health: of the store, after both.
     ///   - only: the one service to show; nil shows all.
     package init(
-        _ listing: RegistryListing, holds: RegistryListing, layout: KeyLayout, policy: TargetPolicy,
-        only: ServiceName? = nil
+        _ listing: RegistryListing, holds: RegistryListing, health: RegistryHealth, layout: KeyLayout,
+        policy: TargetPolicy, only: ServiceName? = nil
     ) {
+        knowledge = KnowledgeReport(health)
         self.layout = layout
         revision = listing.revision
         let (reports, unplaced) = ServiceReport.fold(listing, layout: layout, policy: policy)
@@ -91,10 +95,11 @@ package struct ServicesReport: Sendable {
             }
         }
         return table.text + SkippedTable.text(services.flatMap(\.skipped) + skipped)
+            + "\nknowledge: \(knowledge.text)\n"
     }
 
-    /// Keys: `prefix`, `revision`, `services` (`service`, `instances`, `skipped`), `skipped`. An instance: `key`,
-    /// `address`, `state`, `node`, `since`, `weight`, `lease`, `leaseSeconds`, `held`, `heldBy` (`process`, `node`,
+    /// Keys: `prefix`, `revision`, `services` (`service`, `instances`, `skipped`), `skipped`, `knowledge`
+    /// (`KnowledgeReport.json`). An instance: `key`, `address`, `state`, `node`, `since`, `weight`, `lease`, `leaseSeconds`, `held`, `heldBy` (`process`, `node`,
     /// `since`, `until`). What was skipped: `key`, `reason` (stable), `detail`. What is not known is null.
     package func json(remaining: [RegistryLease: Duration]) -> JSONObject {
         let list = services.map { service in
@@ -106,7 +111,7 @@ package struct ServicesReport: Sendable {
         }
         return [
             "prefix": .string(layout.prefix), "revision": .integer(Int(revision)), "services": .array(list),
-            "skipped": SkippedTable.json(skipped),
+            "skipped": SkippedTable.json(skipped), "knowledge": knowledge.json,
         ]
     }
 

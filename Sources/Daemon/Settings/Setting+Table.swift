@@ -134,6 +134,18 @@ extension Setting {
             allowed: "the path of a PEM file that this process can read, together with --etcd-cert",
             "Private key of that certificate.", commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_KEY"]),
         Setting(
+            .etcdUser, .value("NAME"), unit: "name", default: "none, or the CommonName of --etcd-cert",
+            allowed: "a user's name without a colon; the password goes into a file (--etcd-password-file)",
+            "User of etcd's own authentication; in ETCDCTL_USER a password may follow after a colon.",
+            commands: CommandName.withEtcd, otherVariables: ["ETCDCTL_USER"]),
+        Setting(
+            .etcdPasswordFile, .value("FILE"), unit: "path", default: "none, or the password in ETCDCTL_PASSWORD",
+            allowed: "the path of a file that this process can read, together with --etcd-user",
+            "File with that user's password, read at each authentication.", commands: CommandName.withEtcd),
+        Setting(
+            .requireTLS, .toggle, unit: "true or false", default: "false", allowed: "true or false",
+            "Refuse an etcd without TLS; one that is found is asked by https.", commands: CommandName.withEtcd),
+        Setting(
             .prefix, .value("PREFIX"), unit: "key prefix", default: "/services", allowed: KeyLayout.allowedForm,
             "Where services stand in etcd.", commands: CommandName.withEtcd),
     ]

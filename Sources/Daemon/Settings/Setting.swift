@@ -16,6 +16,9 @@ package enum SettingName: String, CaseIterable, Hashable, Sendable {
     case etcdCA = "etcd-ca"
     case etcdCert = "etcd-cert"
     case etcdKey = "etcd-key"
+    case etcdUser = "etcd-user"
+    case etcdPasswordFile = "etcd-password-file"
+    case requireTLS = "require-tls"
     case prefix
     case logLevel = "log-level"
     case address, docker, ttl
@@ -79,6 +82,15 @@ package struct Setting: Sendable {
     package var variable: String { "LEGATION_" + name.rawValue.uppercased().replacingDashes }
 
     package var variables: [String] { [variable] + otherVariables }
+
+    /// A value as an error message may repeat it: passwords that were put where they do not belong are left out.
+    package func shown(_ text: String) -> String {
+        switch name {
+        case .etcdUser: text.firstIndex(of: ":").map { "\(text[..<$0]):…" } ?? text
+        case .etcd: text.lastIndex(of: "@").map { "…\(text[$0...])" } ?? text
+        default: text
+        }
+    }
 
     /// What `--help` says behind the flag.
     package var help: String {

@@ -30,13 +30,14 @@ package struct SettingValues: Sendable {
         let (key, texts) = source(of: setting)
         guard case .list = setting.kind else {
             guard texts.count <= 1 else {
-                throw UsageError(key, value: texts.joined(separator: " "), allowed: "one value, \(setting.allowedForm)")
+                let shown = texts.map(setting.shown).joined(separator: " ")
+                throw UsageError(key, value: shown, allowed: "one value, \(setting.allowedForm)")
             }
             return texts.map { Given(key: key, text: $0) }
         }
         let parts = texts.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
         guard parts.allSatisfy({ !$0.isEmpty }) else {
-            throw UsageError(key, value: texts.joined(separator: ","), allowed: setting.allowedForm)
+            throw UsageError(key, value: parts.map(setting.shown).joined(separator: ","), allowed: setting.allowedForm)
         }
         return parts.map { Given(key: key, text: $0) }
     }
@@ -76,7 +77,8 @@ package struct SettingValues: Sendable {
         _ given: Given, _ name: SettingName, _ parse: (String) -> Value?
     ) throws(UsageError) -> Value {
         guard let value = parse(given.text) else {
-            throw UsageError(given.key, value: given.text, allowed: Setting.named(name).allowedForm)
+            let setting = Setting.named(name)
+            throw UsageError(given.key, value: setting.shown(given.text), allowed: setting.allowedForm)
         }
         return value
     }
