@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Logging
+import NIOCore
+import Synchronization
+import TestSupport
+
+@testable import Etcd
+
+/// A `FakeMember` that listens on the loopback address.
+final class FakeServer: Sendable {
+    let member: FakeMember
+    private let transport: HTTP2ServerTransport.Posix
+    private let server: GRPCServer<HTTP2ServerTransport.Posix>
+    private let connections: Connections
+    private let (stops, stopping) = AsyncStream<Void>.makeStream()
+
+    private final class Connections: Sendable {
+        let open = Mutex<[any Channel]>([])
+    }
+
+    init(_ member: FakeMember = FakeMember()) {
+        self.member = member
+        let connections = Connections()
+        self.connections = connections
+        transport = .http2NIOPosix(
+            address: .ipv4(host: "127.0.0.1", port: 0), transportSecurity: .plaintext,
+            config: .defaults { config in
+                // The client's own ping, every 10 s and without calls, is no concern of these tests.
+                config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(1)
+                config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
+                    connections.open.withLock { $0.append(channel) }
+                    return channel.eventLoop.makeSucceededVoidFuture()
+                }
+            })
+        server = GRPCServer(
+            transport: transport,
+            services: [
+                FakeKV(member: member), FakeWatchService(member: member), FakeLease(member: member),
+                FakeCluster(member: member), FakeMaintenance(member: member), FakeAuth(member: member),
+            ],
+            interceptors: [FakeGate(member: member)])
+    }
+
+    var endpoint: EtcdEndpoint {
+        get async throws {
+            guard let address = try await transport.listeningAddress.ipv4,
+                let endpoint = EtcdEndpoint("http://127.0.0.1:\(address.port)")
+            else { throw Unexpected("the fake member listens nowhere") }
+            return endpoint
+        }
+    }
+
+    /// Serves until cancelled, or until somebody calls `stop`.
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [server] in try await server.serve() }
+            group.addTask { [stops] in for await _ in stops {} }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// The member dies: connections break, nobody listens any more.
+    func stop() {
+        cut()
+        stopping.finish()
+    }
+
+    /// Breaks every connection; new ones are taken.
+    func cut() {
+        let open = connections.open.withLock { open in
+            defer { open = [] }
+            return open
+        }
+        for channel in open { channel.close(promise: nil) }
+    }
+
+    /// GOAWAY: streams that are open may go on, new ones are not taken.
+    func sayGoAway() { server.beginGracefulShutdown() }
+}
+
+/// Runs `count` members and a client of them, which tries them in their order, for as long as `body` runs.
+/// - Parameter configure: changes the client's settings; its endpoints are there already.
+func withFakes(
+    _ count: Int = 1, log: LogRecorder = LogRecorder(), configure: (inout EtcdConfiguration) -> Void = { _ in },
+    _ body: ([FakeServer], EtcdClient) async throws -> Void
+) async throws {
+    let servers = (0..<count).map { _ in FakeServer() }
+    for (index, server) in servers.enumerated() { server.member.change { $0.memberID = UInt64(index + 1) } }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for server in servers { group.addTask { try await server.run() } }
+        defer { group.cancelAll() }
+        var endpoints: [EtcdEndpoint] = []
+        for server in servers { endpoints.append(try await server.endpoint) }
+        var configuration = EtcdConfiguration(endpoints: endpoints)
+        configure(&configuration)
+        let client = try EtcdClient(configuration: configuration, logger: log.logger)
+        client.book.withLock { $0 = EndpointBook(seeds: configuration.endpoints, first: 0) }
+        group.addTask { try? await client.run() }
+        try await body(servers, client)
+    }
+}
+
+/// As `withFakes`, with one member.
+func withFake(
+    log: LogRecorder = LogRecorder(), configure: (inout EtcdConfiguration) -> Void = { _ in },
+    _ body: (FakeServer, EtcdClient) async throws -> Void
+) async throws {
+    try await withFakes(log: log, configure: configure) { servers, client in try await body(servers[0], client) }
+}
