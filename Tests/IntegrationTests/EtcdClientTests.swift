@@ -125,7 +125,8 @@ import Testing
                     .init(of: key, .greater, .createRevision(Revision(1))),
                 ]
                 let done = try await client.transaction(
-                    if: holds, then: [.put(key: key, value: [2], lease: nil), .get(.key(key)), .delete(.prefix("/t/b"))])
+                    if: holds,
+                    then: [.put(key: key, value: [2], lease: nil), .get(.key(key)), .delete(.prefix("/t/b"))])
                 #expect(done.succeeded && done.revision == first.next)
                 guard case .got(let seen) = done.steps[1] else { throw EtcdError(.other, "\(done)") }
                 #expect(seen.map(\.value) == [[2]], "a step sees those before it")

@@ -39,7 +39,7 @@ package enum EtcdCheck {
             findings.knowledge = found?.knowledge
             findings.steps = found?.steps ?? [.init("client", isOK: false, "ended before the answers")]
         } else {
-            Console.complain("legation check-etcd: no endpoint can be reached")
+            Console.complain("legation check-etcd: no endpoint can be used")
         }
         return EtcdQuery.answer(
             configuration, text: findings.text, json: findings.json, isOK: findings.isOK && isReachable)
