@@ -2,8 +2,6 @@
 // Copyright the Legation authors
 
 import EtcdProtos
-import Foundation
-import GRPCCore
 import TestSupport
 import Testing
 

@@ -84,13 +84,16 @@ final class FakeServer: Sendable {
 }
 
 /// Runs `count` members and a client of them, which tries them in their order, for as long as `body` runs.
-/// - Parameter configure: changes the client's settings; its endpoints are there already.
+/// - Parameters:
+///   - configure: changes the client's settings; its endpoints are there already.
+///   - prepare: changes what the members say before the client asks the first question.
 func withFakes(
-    _ count: Int = 1, log: LogRecorder = LogRecorder(), configure: (inout EtcdConfiguration) -> Void = { _ in },
-    _ body: ([FakeServer], EtcdClient) async throws -> Void
+    _ count: Int, log: LogRecorder = LogRecorder(), configure: (inout EtcdConfiguration) -> Void = { _ in },
+    prepare: ([FakeMember]) -> Void = { _ in }, _ body: ([FakeServer], EtcdClient) async throws -> Void
 ) async throws {
     let servers = (0..<count).map { _ in FakeServer() }
     for (index, server) in servers.enumerated() { server.member.change { $0.memberID = UInt64(index + 1) } }
+    prepare(servers.map(\.member))
     try await withThrowingTaskGroup(of: Void.self) { group in
         for server in servers { group.addTask { try await server.run() } }
         defer { group.cancelAll() }
@@ -108,7 +111,9 @@ func withFakes(
 /// As `withFakes`, with one member.
 func withFake(
     log: LogRecorder = LogRecorder(), configure: (inout EtcdConfiguration) -> Void = { _ in },
-    _ body: (FakeServer, EtcdClient) async throws -> Void
+    prepare: (FakeMember) -> Void = { _ in }, _ body: (FakeServer, EtcdClient) async throws -> Void
 ) async throws {
-    try await withFakes(log: log, configure: configure) { servers, client in try await body(servers[0], client) }
+    try await withFakes(1, log: log, configure: configure, prepare: { prepare($0[0]) }) { servers, client in
+        try await body(servers[0], client)
+    }
 }

@@ -18,7 +18,7 @@ struct FakeGate: ServerInterceptor {
     ) async throws -> StreamingServerResponse<Output> {
         let method = context.descriptor.method
         member.calls.record(method)
-        try member.script.admit(method, request.metadata[stringValues: "token"].first { _ in true })
+        try member.script.admit(method, request.metadata.token)
         return try await next(request, context)
     }
 }
@@ -60,7 +60,7 @@ struct FakeWatchService: Etcdserverpb_Watch.StreamingServiceProtocol {
     func watch(
         request: StreamingServerRequest<Etcdserverpb_WatchRequest>, context: ServerContext
     ) async throws -> StreamingServerResponse<Etcdserverpb_WatchResponse> {
-        let stream = FakeWatch(requiresLeader: request.metadata.requiresLeader)
+        let stream = FakeWatch(request.metadata)
         member.watches.record(stream)
         return StreamingServerResponse { writer in
             try await stream.serve(request.messages, writer) { [member] in member.script.watch(member, $0, $1) }
@@ -93,7 +93,7 @@ struct FakeLease: Etcdserverpb_Lease.ServiceProtocol {
     func leaseKeepAlive(
         request: StreamingServerRequest<Etcdserverpb_LeaseKeepAliveRequest>, context: ServerContext
     ) async throws -> StreamingServerResponse<Etcdserverpb_LeaseKeepAliveResponse> {
-        let stream = FakeKeepAlive(requiresLeader: request.metadata.requiresLeader)
+        let stream = FakeKeepAlive(request.metadata)
         member.keepAlives.record(stream)
         return StreamingServerResponse { writer in
             try await stream.serve(request.messages, writer) { [member] request, stream in
@@ -166,8 +166,4 @@ struct FakeAuth: Etcdserverpb_Auth.SimpleServiceProtocol {
             $0.token = token
         }
     }
-}
-
-extension Metadata {
-    fileprivate var requiresLeader: Bool { self[stringValues: "hasleader"].contains("true") }
 }

@@ -11,12 +11,15 @@ final class FakeStream<Request: Sendable, Response: Sendable>: Sendable {
     let requests = Recorder<Request>()
     /// The client's `hasleader` (clientv3.WithRequireLeader).
     let requiresLeader: Bool
+    /// What the client showed when it opened the stream.
+    let token: String?
     private let ended = Mutex(false)
     private let orders: AsyncThrowingStream<Response, any Error>
     private let continuation: AsyncThrowingStream<Response, any Error>.Continuation
 
-    init(requiresLeader: Bool) {
-        self.requiresLeader = requiresLeader
+    init(_ metadata: Metadata) {
+        requiresLeader = metadata[stringValues: "hasleader"].contains("true")
+        token = metadata.token
         (orders, continuation) = AsyncThrowingStream.makeStream()
     }
 
@@ -46,4 +49,8 @@ final class FakeStream<Request: Sendable, Response: Sendable>: Sendable {
             try await group.next()
         }
     }
+}
+
+extension Metadata {
+    var token: String? { self[stringValues: "token"].first { _ in true } }
 }
