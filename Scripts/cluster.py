@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from parts import CLIENTS, Etcd, Failure, wait_for
+from parts import CLIENTS, Etcd, Failure, etcdctl, wait_for
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 # The group of the first member; by it the firewall knows who has dialled, since all dial from 127.0.0.1.
@@ -108,18 +108,16 @@ class Cluster:
         address = ADDRESSES[number]
         self._drop(f"ct mark 8 ip daddr {address} tcp dport 2379", f"ct mark 8 ip saddr {address} tcp sport 2379")
 
-    def heal(self, number):
+    def let_pass(self):
         self._nft("flush chain inet faults drops")
+
+    def rejoin(self, number):
+        """Ends a partition."""
+        self.let_pass()
         self.away.discard(number)
 
     def defragment(self, number):
-        self.etcdctl("--endpoints", self.members[number].url, "defrag")
-
-    def compact(self):
-        """Throws all history away; returns the revision that is left."""
-        revision = self.call("kv/range", {"key": "AA=="})["header"]["revision"]
-        self.call("kv/compaction", {"revision": revision})
-        return revision
+        etcdctl("--endpoints", self.members[number].url, "defrag")
 
     def _drop(self, *what):
         self._nft("; ".join(f"add rule inet faults drops {rule} drop" for rule in what))
@@ -130,14 +128,7 @@ class Cluster:
 
     # MARK: Looking
 
-    @staticmethod
-    def etcdctl(*words):
-        outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
-        if outcome.returncode != 0:
-            raise Failure(f"etcdctl {' '.join(words)}: {outcome.stderr.strip()}")
-        return outcome.stdout
-
     def hashes(self):
         """What `etcdctl endpoint hashkv` says, a hash a member."""
-        said = self.etcdctl("--endpoints", self.endpoints, "endpoint", "hashkv")
+        said = etcdctl("--endpoints", self.endpoints, "endpoint", "hashkv")
         return re.findall(r", (\d+)$", said, re.MULTILINE)

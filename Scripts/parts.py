@@ -49,14 +49,17 @@ def enter_own_network():
 
 
 def wait_for(what, seconds, condition):
-    """Waits until `condition` returns something true, and returns that."""
+    """Waits until `condition` returns something true, and returns that; a Failure is as good as false."""
     deadline = time.monotonic() + seconds
     while True:
-        result = condition()
-        if result:
-            return result
+        why = ""
+        try:
+            if result := condition():
+                return result
+        except Failure as failure:
+            why = f": {failure}"
         if time.monotonic() > deadline:
-            raise Failure(f"{what}: not within {seconds} s")
+            raise Failure(f"{what}: not within {seconds} s{why}")
         time.sleep(0.05)
 
 
@@ -176,11 +179,17 @@ class Etcd:
 
     def table(self, prefix):
         """What `etcdctl get --prefix` shows: {key: (revision of its last change, value)}."""
-        words = ["etcdctl", "--endpoints", self.url, "get", "--prefix", "-w", "json", prefix]
-        said = subprocess.run(words, check=True, capture_output=True, timeout=60).stdout
+        said = etcdctl("--endpoints", self.url, "get", "--prefix", "-w", "json", prefix)
         decoded = [(base64.b64decode(one["key"]), one["mod_revision"], base64.b64decode(one.get("value", "")))
                    for one in json.loads(said).get("kvs", [])]
         return {key.decode(): (revision, value.decode()) for key, revision, value in decoded}
+
+
+def etcdctl(*words):
+    outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    if outcome.returncode != 0:
+        raise Failure(f"etcdctl {' '.join(words)}: {outcome.stderr.strip()}")
+    return outcome.stdout
 
 
 def text(string):
