@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the Legation authors
 #
-# Sourced by the demos and soak: real processes by name, each with its log in $work, none of which outlives the script.
+# Sourced by the demos: real processes by name, each with its log in $work, none of which outlives the script.
 
 legation=${LEGATION_BINARY:-$PWD/build/legation}
 [ -x "$legation" ] || { echo "no binary at $legation: make release" >&2 && exit 1; }
