@@ -7,6 +7,7 @@ internal import GRPCNIOTransportHTTP2Posix
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 /// One HTTP/2 connection to one member, from connect to close. It never reconnects: `EtcdClient` makes the next one.
 ///
@@ -65,38 +66,51 @@ struct EtcdConnection: Sendable {
         onReady: @escaping @Sendable (EtcdConnection) async throws -> Void
     ) async throws {
         let (abandonment, abandoned) = AsyncStream<Void>.makeStream()
+        let failureOfTLS = Mutex<String?>(nil)
         let transport = try await connect(to: endpoint, making) { code in
             if code == enhanceYourCalm { making.onCalm() }
             abandoned.yield()
+        } onTLSFailure: { reason in
+            failureOfTLS.withLock { $0 = reason }
         }
         let tokens = Slot<AuthToken>("token")
         let (refused, refusals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let client = GRPCClient(transport: transport, interceptors: [TokenInterceptor(tokens: tokens)])
         let connection = EtcdConnection(
             endpoint: endpoint, client: client, abandoned: abandoned, tokens: tokens, refusals: refusals)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await client.runConnections() }
-            group.addTask {
-                try await onReady(connection)
-                // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
-                for await _ in abandonment {
-                    try await Task.sleep(for: goAwayGrace)
-                    return
+        var end: (any Error)?
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await client.runConnections() }
+                group.addTask {
+                    try await onReady(connection)
+                    // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
+                    for await _ in abandonment {
+                        try await Task.sleep(for: goAwayGrace)
+                        return
+                    }
                 }
+                if let credentials = making.configuration.credentials {
+                    let options = EtcdClient.callOptions(
+                        making.configuration, timeout: making.configuration.connectTimeout)
+                    let keeper = TokenKeeper(
+                        credentials: credentials, connection: connection, configuration: making.configuration,
+                        options: options, logger: making.logger)
+                    group.addTask { await keeper.run(refused) }
+                } else {
+                    tokens.put(AuthToken(text: nil, generation: 0))
+                }
+                // The first to end decides: the transport closed, the handshake failed or somebody abandoned it.
+                defer { group.cancelAll() }
+                try await group.next()
             }
-            if let credentials = making.configuration.credentials {
-                let options = EtcdClient.callOptions(making.configuration, timeout: making.configuration.connectTimeout)
-                let keeper = TokenKeeper(
-                    credentials: credentials, connection: connection, configuration: making.configuration,
-                    options: options, logger: making.logger)
-                group.addTask { await keeper.run(refused) }
-            } else {
-                tokens.put(AuthToken(text: nil, generation: 0))
-            }
-            // The first to end decides: the transport closed, the handshake failed or somebody abandoned it.
-            defer { group.cancelAll() }
-            try await group.next()
+        } catch {
+            end = error
         }
+        if let reason = failureOfTLS.withLock({ $0 }) {
+            throw EtcdError(.unavailable, "connect to \(endpoint): \(reason)", cause: end)
+        }
+        if let end { throw end }
     }
 
     /// HTTP/2's error code (RFC 9113, section 7); Go's server says "too_many_pings" with it.
@@ -105,7 +119,8 @@ struct EtcdConnection: Sendable {
     private static let goAwayGrace = Duration.milliseconds(500)
 
     private static func connect(
-        to endpoint: EtcdEndpoint, _ making: Making, onGoAway: @escaping @Sendable (UInt32) -> Void
+        to endpoint: EtcdEndpoint, _ making: Making, onGoAway: @escaping @Sendable (UInt32) -> Void,
+        onTLSFailure: @escaping @Sendable (String) -> Void
     ) async throws -> Transport {
         let configuration = making.configuration
         let timeout = TimeAmount.nanoseconds(configuration.connectTimeout.nanoseconds)
@@ -119,7 +134,12 @@ struct EtcdConnection: Sendable {
                     .connect(host: endpoint.host, port: endpoint.port) { channel in
                         channel.eventLoop.makeCompletedFuture {
                             let pipeline = channel.pipeline.syncOperations
-                            if endpoint.usesTLS { try pipeline.addHandler(making.tls.makeHandler(host: endpoint.host)) }
+                            if endpoint.usesTLS {
+                                try pipeline.addHandler(making.tls.makeHandler(host: endpoint.host))
+                                let showsCertificate = configuration.tls?.certificateFile != nil
+                                try pipeline.addHandler(
+                                    TLSWitness(showsCertificate: showsCertificate, onFailure: onTLSFailure))
+                            }
                             if configuration.answersPings { try pipeline.addHandler(PingAnswerer(onGoAway: onGoAway)) }
                         }.flatMap { configure(channel) }
                     }

@@ -70,6 +70,12 @@ extension EtcdByHand {
         return revision
     }
 
+    /// Puts bytes that need not be text.
+    package func putBytes(_ key: [UInt8], _ value: [UInt8]) async throws {
+        let (key, value) = (Data(key).base64EncodedString(), Data(value).base64EncodedString())
+        let _: RangeAnswer = try await ask("kv/put", #"{"key":"\#(key)","value":"\#(value)"}"#, limit: .seconds(10))
+    }
+
     /// - Returns: the id of a lease that nobody keeps alive, as etcdctl prints it.
     package func grantLease(_ seconds: Int) async throws -> String {
         let words = try await ctl("lease", "grant", "\(seconds)").split(separator: " ")

@@ -40,5 +40,7 @@ extension EtcdProcess {
         var group: Int?
         /// A process that has the file system of the data.
         var mounts: ProcessUnderTest?
+        /// Added to the program's arguments.
+        var more: [String] = []
     }
 }

@@ -89,7 +89,7 @@ package final class EtcdProcess: Sendable {
                 "--trusted-ca-file", certificates.authority, "--client-cert-auth",
             ]
         }
-        return arguments
+        return arguments + seat.more
     }
 
     private func running() throws -> ProcessUnderTest {
@@ -134,15 +134,17 @@ extension Stage {
     ///   - clientPort: nil for a free one.
     ///   - network: a process in whose network it listens; only `ctl` reaches it there.
     ///   - start: false leaves it to the test to start it.
+    ///   - more: added to the program's arguments.
     package func etcd(
         _ version: EtcdProcess.Version = .v3_4, tls: Bool = false, clientPort: UInt16? = nil,
-        network: ProcessUnderTest? = nil, start: Bool = true
+        network: ProcessUnderTest? = nil, start: Bool = true, more: [String] = []
     ) async throws -> EtcdProcess {
         let certificates = tls ? try await Certificates.make(on: self) : nil
         let port = try clientPort ?? FreePorts.take()
         let seat = EtcdProcess.Seat(
             name: "member-\(port)", client: Endpoint(.loopbackV4, port: port),
-            peer: Endpoint(.loopbackV4, port: try FreePorts.take()), directory: "\(try directory())/etcd-\(port)")
+            peer: Endpoint(.loopbackV4, port: try FreePorts.take()), directory: "\(try directory())/etcd-\(port)",
+            more: more)
         let etcd = EtcdProcess(version: version, certificates: certificates, seat: seat, network: network, stage: self)
         try await record(version)
         if start { try await etcd.start() }

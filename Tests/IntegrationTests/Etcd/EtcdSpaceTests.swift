@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import TestSupport
+import Testing
+
+/// etcd without space (NOSPACE): puts and grants are refused, keepalives, deletes and revokes are not.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct EtcdSpaceTests {
+    private static let quota = ["--quota-backend-bytes=4000000"]
+    private static let address = Endpoint(.loopbackV4, port: 6379)
+    /// Between two attempts to write.
+    private static let interval = Duration.seconds(5)
+
+    @Test(.row("F12"), arguments: EtcdProcess.Version.allCases)
+    func keepsWhatStandsAndPutsTheRestWhenThereIsSpace(version: EtcdProcess.Version) async throws {
+        try await withStage(.waiting) { stage in
+            let etcd = try await stage.etcd(version, more: Self.quota)
+            let registrator = try await stage.register("web", Self.address, etcd: etcd)
+            let before = try #require(try await etcd.key(registrator.key))
+            let other = try await stage.register("other", Self.address, etcd: etcd)
+            let mirror = try await stage.mirror("/services/", etcd: etcd)
+            try await Self.fill(etcd)
+
+            // A change that has to be undone, and a service that is new.
+            try await etcd.delete(other.key)
+            let deleted = ContinuousClock.now
+            let late = try await stage.legation(
+                stage.registerArguments("late", Self.address, etcd: etcd, node: "hostB"))
+            let started = ContinuousClock.now
+            let attempts = try await Self.attempts(etcd, for: "LeaseGrant", since: started, during: Self.interval * 2)
+            #expect((1...3).contains(attempts), "grants of a new process tried in 10 s")
+
+            // Twice the lease: alive only if it was kept.
+            #expect(ContinuousClock.now - deleted > Self.interval * 2)
+            #expect(try await etcd.key(registrator.key) == before, "neither lost nor written again")
+            #expect(registrator.process.lines(containing: "lease lost").isEmpty)
+            try await mirror.converges("F12: a delete in an etcd that is full", with: etcd, within: .seconds(1))
+
+            // Upkeep comes every 30 s and finds the deleted key.
+            let refusal = try await other.process.firstLine(
+                containing: "registry refuses a request", within: .seconds(60))
+            #expect(refusal.text.contains("space"), "\(refusal.text)")
+            let puts = try await Self.attempts(etcd, for: "Txn", since: .now, during: Self.interval * 2)
+            #expect(puts <= 3, "writes tried in 10 s")
+            #expect(other.process.lines(containing: "lease lost").isEmpty)
+
+            try await Self.makeSpace(etcd)
+            let mended = ContinuousClock.now
+            for (process, key) in [(other.process, other.key), (late, "/services/late/hostB:127.0.0.1:6379")] {
+                // A pause is 5 s at the least, and full jitter may double it.
+                try await eventually("F12: \(key) put (\(version))", within: Self.interval * 2, since: mended) {
+                    try await etcd.key(key) != nil
+                }
+                #expect(process.exitStatus == nil)
+            }
+            #expect(try await etcd.key(registrator.key) == before)
+            try await mirror.converges("F12: after all", with: etcd, within: .seconds(1))
+        }
+    }
+
+    /// Six values of 700 kB in 4 MB.
+    private static func fill(_ etcd: EtcdProcess) async throws {
+        for number in 0..<6 {
+            try? await etcd.putBytes(Array("/fill/\(number)".utf8), [UInt8](repeating: 120, count: 700_000))
+        }
+        try #require(try await etcd.ctl("alarm", "list").contains("NOSPACE"))
+        let refused = try await etcd.control(["put", "/fill/more", "1"])
+        try #require(!refused.succeeded && refused.errors.contains("space exceeded"), "\(refused)")
+    }
+
+    /// What an operator does (etcd's own page on maintenance).
+    private static func makeSpace(_ etcd: EtcdProcess) async throws {
+        try await etcd.ctl("del", "--prefix", "/fill/")
+        try await etcd.ctl("compact", "\(etcd.revision())")
+        try await etcd.ctl("defrag")
+        try await etcd.ctl("alarm", "disarm")
+    }
+
+    /// How often etcd refused a call of this kind for want of space.
+    private static func attempts(
+        _ etcd: EtcdProcess, for method: String, since start: ContinuousClock.Instant, during time: Duration
+    ) async throws -> Int {
+        func refusals() async throws -> Int {
+            try await etcd.metric("grpc_server_handled_total", "\"\(method)\"", "ResourceExhausted")
+        }
+        let before = try await refusals()
+        try await Task.sleep(until: start + time)
+        return try await refusals() - before
+    }
+}
