@@ -12,6 +12,7 @@ internal import Logging
 /// Standard output is the log of what was applied, a line each:
 ///
 ///     reset REVISION upserts=N removes=N     a listing, as the difference from what stood here
+///     drift REVISION N                        keys that an audit found otherwise than the watch had told
 ///     put REVISION KEY
 ///     delete REVISION KEY
 ///     granted LEASE TTL
@@ -19,7 +20,7 @@ internal import Logging
 ///     published LEASE                         all keys of --put stand under the lease
 ///
 /// `--state FILE` is rewritten, atomically, 10 ms after the last change and every second. First line: `revision=R
-/// reconnects=N resyncs=N relists=N stale=BOOL`; then a line for each key, in byte order: `KEY MODREVISION VALUE`.
+/// reconnects=N resyncs=N relists=N drift=N stale=BOOL`; then a line for each key, in byte order: `KEY MODREVISION VALUE`.
 @main
 struct EtcdMirror: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "etcd-mirror")

@@ -12,6 +12,25 @@ final class Mirror: Sendable {
         var revision = Revision(0)
         var keys: [[UInt8]: KeyValue] = [:]
         var isChanged = true
+        var drift = 0
+
+        /// Keys that stand in a listing otherwise than here; none when the listing is older.
+        func differences(from listing: Listing) -> Set<[UInt8]> {
+            guard listing.revision >= revision else { return [] }
+            let listed = Dictionary(uniqueKeysWithValues: listing.keyValues.map { ($0.key, $0) })
+            let all = Set(listed.keys).union(keys.keys)
+            return all.filter { keys[$0]?.modRevision != listed[$0]?.modRevision }
+        }
+
+        /// - Returns: how many of the suspects a second listing confirms.
+        mutating func repair(_ suspects: Set<[UInt8]>, by listing: Listing) -> Int {
+            let confirmed = differences(from: listing).intersection(suspects)
+            let listed = Dictionary(uniqueKeysWithValues: listing.keyValues.map { ($0.key, $0) })
+            for key in confirmed { keys[key] = listed[key] }
+            drift += confirmed.count
+            isChanged = isChanged || !confirmed.isEmpty
+            return confirmed.count
+        }
     }
 
     private let client: EtcdClient
@@ -31,6 +50,7 @@ final class Mirror: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.follow() }
             group.addTask { try await self.show() }
+            group.addTask { try await self.audit() }
             defer { group.cancelAll() }
             try await group.next()
         }
@@ -91,6 +111,22 @@ final class Mirror: Sendable {
         say("reset \(listing.revision) upserts=\(upserts) removes=\(removes)")
     }
 
+    // MARK: - Looking for what the watch did not tell
+
+    /// As `legation proxy` does: every minute, ±20 %, and 2 s for the watch to explain a difference.
+    private func audit() async throws {
+        while true {
+            try await Task.sleep(for: .seconds(60) * Double.random(in: 0.8..<1.2))
+            guard let first = try? await client.list(range) else { continue }
+            let suspects = table.withLock { $0.differences(from: first) }
+            guard !suspects.isEmpty else { continue }
+            try await Task.sleep(for: .seconds(2))
+            guard let second = try? await client.list(range) else { continue }
+            let drift = table.withLock { $0.repair(suspects, by: second) }
+            if drift > 0 { say("drift \(second.revision) \(drift)") }
+        }
+    }
+
     // MARK: - Showing
 
     private func show() async throws {
@@ -106,14 +142,14 @@ final class Mirror: Sendable {
     }
 
     private var text: String {
-        let (revision, keys) = table.withLock { table in
+        let (revision, keys, drift) = table.withLock { table in
             table.isChanged = false
-            return (table.revision, table.keys)
+            return (table.revision, table.keys, table.drift)
         }
         let knowledge = client.knowledge
         let head =
             "revision=\(revision) reconnects=\(knowledge.reconnects) resyncs=\(knowledge.resyncs) "
-            + "relists=\(knowledge.relists) stale=\(knowledge.staleSince != nil)\n"
+            + "relists=\(knowledge.relists) drift=\(drift) stale=\(knowledge.staleSince != nil)\n"
         let rows = keys.values.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { row in
             "\(String(decoding: row.key, as: UTF8.self)) \(row.modRevision) \(String(decoding: row.value, as: UTF8.self))\n"
         }
