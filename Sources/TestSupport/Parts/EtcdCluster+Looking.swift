@@ -69,6 +69,18 @@ extension EtcdCluster {
         }
     }
 
+    /// Waits until all members know the same leader in the same term.
+    package func awaitAgreement() async throws {
+        try await waitFor("members to agree on a leader") {
+            var seen: Set<[UInt64]> = []
+            for member in members {
+                let status = try await member.status()
+                seen.insert([status.leader, UInt64(clamping: status.term)])
+            }
+            return seen.count == 1 && seen.first?.first != 0
+        }
+    }
+
     /// Hands the leadership to a member.
     package func makeLeader(_ member: EtcdProcess) async throws {
         let leader = try await leader()
