@@ -37,6 +37,7 @@ final class TLSWitness: ChannelInboundHandler {
         case is NIOSSLExtraError, is NIOSSLError, is BoringSSLError:
             if text.contains("CERTIFICATE_VERIFY_FAILED") { return Self.complaint(about: server) }
             if text.contains("WRONG_VERSION_NUMBER") { return "the server does not speak TLS" }
+            if text.contains("EOF during handshake") { return "the server ended the handshake; does it speak TLS?" }
             guard text.contains("_ALERT_") else { return "TLS failed: \(text)" }
             // BoringSSL writes an alert that has come as `TLSV1_ALERT_CERTIFICATE_REQUIRED`.
             let words = text.split { !$0.isUppercase && !$0.isNumber && $0 != "_" }

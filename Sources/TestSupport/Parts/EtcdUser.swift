@@ -19,8 +19,10 @@ package struct EtcdUser: EtcdByHand {
         try await etcd.control(["--user", "\(name):\(password)"] + arguments)
     }
 
-    /// The arguments by which a legation command is this user.
-    package var arguments: [String] { etcd.arguments + ["--etcd-user", name, "--etcd-password-file", passwordFile] }
+    /// By which a legation command is this user.
+    package var flags: [String] { ["--etcd-user", name, "--etcd-password-file", passwordFile] }
+    /// And finds its etcd.
+    package var arguments: [String] { etcd.arguments + flags }
 
     /// What a role lets its users do with the keys below a prefix.
     package enum Permission: String, Sendable { case read, write, readwrite }

@@ -48,7 +48,8 @@ struct EtcdLeaseTests {
                 let lease = try #require(try await etcd.key(keys[0])).lease
                 try await etcd.ctl("lease", "revoke", hexadecimal(lease))
                 let lost = try await mirror.process.firstLine(containing: "lost \(hexadecimal(lease))")
-                try await eventually("F10: mirror, round \(round) (\(version))", within: Self.recovery, since: lost.at) {
+                try await eventually("F10: mirror, round \(round) (\(version))", within: Self.recovery, since: lost.at)
+                {
                     try await etcd.keys("/kept/").map(\.key) == keys
                 }
             }

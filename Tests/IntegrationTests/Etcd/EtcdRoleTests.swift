@@ -19,7 +19,8 @@ struct EtcdRoleTests {
             let backends = try await ["A", "B"].asyncMap { try await stage.backend(Backend.naming($0)) }
             try await scene.root.putInstance("/services/web/a", backends[0].endpoint)
             try await scene.root.putInstance("/services/web/b", backends[1].endpoint)
-            let proxy = try await scene.proxy("web", as: reader)
+            // What is gone from a listing would be held for a while longer.
+            let proxy = try await scene.proxy("web", as: reader, ["--hold", "0s"])
             let mirror = try await scene.mirror("/services/web/", as: reader)
             try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
 

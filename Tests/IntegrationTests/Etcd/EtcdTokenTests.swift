@@ -93,8 +93,7 @@ struct EtcdTokenTests {
             #expect(said.contains("authentication") && said.contains("legation"), "\(said)")
 
             let process = try await stage.legation(
-                stage.registerArguments("web", Self.address, etcd: scene.etcd)
-                    + Array(user.arguments.dropFirst(scene.etcd.arguments.count)))
+                stage.registerArguments("web", Self.address, etcd: scene.etcd, user.flags))
             try await process.firstLine(containing: "authentication failed")
             // Asked again after 1 s and after 2 s.
             try await Task.sleep(for: .seconds(4))

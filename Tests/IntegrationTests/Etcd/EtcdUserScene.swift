@@ -23,23 +23,27 @@ struct EtcdUserScene {
 
     /// Reads and writes what every command needs.
     func operatorOfAll(_ name: String) async throws -> EtcdUser {
-        try await root.makeUser(name, [(.readwrite, "/services/"), (.readwrite, "/services-nodes/"),
-            (.readwrite, "/services-holds/")])
+        try await root.makeUser(
+            name,
+            [
+                (.readwrite, "/services/"), (.readwrite, "/services-nodes/"),
+                (.readwrite, "/services-holds/"),
+            ])
     }
 
     /// - Returns: the registrator, once root sees its key.
     func register(_ service: String, _ endpoint: Endpoint, as user: EtcdUser, _ more: [String] = []) async throws
         -> Registrator
     {
-        let arguments = stage.registerArguments(service, endpoint, etcd: etcd) + more
-        let process = try await stage.legation(arguments + Array(user.arguments.dropFirst(etcd.arguments.count)))
+        let process = try await stage.legation(
+            stage.registerArguments(service, endpoint, etcd: etcd, user.flags + more))
         let key = "/services/\(service)/hostA:\(endpoint.address):\(endpoint.port)"
         try await waitFor("\(key) in etcd") { try await !root.table(key).isEmpty }
         return Registrator(process: process, key: key, endpoint: endpoint)
     }
 
     func proxy(_ service: String, as user: EtcdUser, _ more: [String] = []) async throws -> Proxy {
-        try await stage.proxy(service, etcd: etcd, more + Array(user.arguments.dropFirst(etcd.arguments.count)))
+        try await stage.proxy(service, etcd: etcd, user.flags + more)
     }
 
     func mirror(_ prefix: String, as user: EtcdUser, _ more: [String] = []) async throws -> MirrorProcess {
@@ -71,4 +75,9 @@ struct EtcdUserScene {
 
     /// etcd's simple tokens: 16 letters and a number.
     private static var tokens: Regex<Substring> { /\b[A-Za-z]{16}\.[0-9]+\b/ }
+}
+
+/// Rewrites a file in one step.
+func overwrite(_ path: String, with text: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
 }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import TestSupport
+import Testing
+
+/// Keys and values that no reader should have to see, on a real etcd. What each field may say is `ValidationTests`'.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct EtcdMalformedTests {
+    /// By key: a value, and the reason for which it is skipped.
+    private static let corpus: [(key: String, value: [UInt8], reason: String)] = [
+        ("empty", [], "json"), ("brace", Array("{".utf8), "json"), ("zero", [0], "json"),
+        ("bom", [0xef, 0xbb, 0xbf] + Array(#"{"port":1,"host":"127.0.0.1"}"#.utf8), "json"),
+        (
+            "invalid-utf8", Array(#"{"port":1,"host":"127.0.0.1","x":""#.utf8) + [0xff, 0xfe] + Array(#""}"#.utf8),
+            "json"
+        ),
+        ("nan", Array(#"{"port":NaN,"host":"127.0.0.1"}"#.utf8), "json"),
+        ("infinite", Array(#"{"port":1e999,"host":"127.0.0.1"}"#.utf8), "port"),
+        ("twice", Array(#"{"port":1,"port":2,"host":"127.0.0.1"}"#.utf8), "duplicate-field"),
+        ("deep", [UInt8](repeating: UInt8(ascii: "["), count: 10_000), "value-too-long"),
+        ("nested", Array(#"{"x":"#.utf8) + [UInt8](repeating: UInt8(ascii: "["), count: 2000), "depth"),
+        ("mebibyte", [UInt8](repeating: UInt8(ascii: " "), count: 1 << 20), "value-too-long"),
+        ("future", Array(#"{"v":99,"port":1,"host":"127.0.0.1"}"#.utf8), "version"),
+    ]
+
+    @Test(.row("F20"), arguments: EtcdProcess.Version.allCases)
+    func onlyWhatIsMalformedIsSkippedAndTheReasonIsShown(version: EtcdProcess.Version) async throws {
+        try await withStage { stage in
+            let etcd = try await stage.etcd(version)
+            let backend = try await stage.backend(Backend.naming("good"))
+            for entry in Self.corpus { try await etcd.putBytes(Array("/services/web/\(entry.key)".utf8), entry.value) }
+            // A key that is no text; no layout has one.
+            try await etcd.putBytes(Array("/services/web/".utf8) + [0xff, 0xfe], Array("{}".utf8))
+            try await etcd.putInstance("/services/web/good", backend.endpoint)
+            let proxy = try await stage.proxy("web", etcd: etcd)
+            for _ in 0..<20 { #expect(try await servedBy(proxy.endpoint) == "good") }
+
+            let answer = try await stage.services(etcd: etcd, ["web"])
+            for entry in Self.corpus {
+                #expect(answer.reason(ofKey: "/services/web/\(entry.key)") == entry.reason, "\(entry.key)")
+                #expect(
+                    !proxy.process.lines(containing: "/services/web/\(entry.key)", entry.reason).isEmpty,
+                    "the proxy's log says of \(entry.key): \(entry.reason)")
+            }
+            #expect(answer.all.count { $0["reason"] != nil } == Self.corpus.count + 1)
+            #expect(answer.instance(ofKey: "/services/web/good") != nil)
+            #expect(proxy.process.exitStatus == nil)
+        }
+    }
+
+    /// What an instance last said that could be read stays true while its key stands.
+    @Test(.row("F20")) func anInstanceWhoseValueIsSpoiltKeepsItsLastGoodOne() async throws {
+        try await withStage { stage in
+            let etcd = try await stage.etcd()
+            let backends = try await ["A", "B"].asyncMap { try await stage.backend(Backend.naming($0)) }
+            try await etcd.putInstance("/services/web/a", backends[0].endpoint)
+            try await etcd.putInstance("/services/web/b", backends[1].endpoint)
+            let proxy = try await stage.proxy("web", etcd: etcd)
+            try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
+            for entry in Self.corpus {
+                try await etcd.putBytes(Array("/services/web/a".utf8), entry.value)
+                try await proxy.process.firstLine(containing: "/services/web/a", "reason=\(entry.reason)")
+                #expect(try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4), "\(entry.key)")
+            }
+            try await etcd.delete("/services/web/a")
+            try await eventually("F20: gone with its key", within: .milliseconds(250)) {
+                try await serves(proxy.endpoint, exactly: ["B"], window: 4)
+            }
+        }
+    }
+}
