@@ -227,7 +227,7 @@ class Faults:
             if self.random.random() < 0.5:
                 key, value = f"{BY_HAND}{number}", f"{self.random.random()}"
             else:
-                value = f'{{"host":"127.0.0.1","port":{6381 + number % 3}}}'
+                value = f'{{"host":"127.0.1.{number + 1}","port":{6381 + number % 3}}}'
                 key = f"{SERVICE_PREFIX}{OWN}{number}"
             operation = delete(key) if self.random.random() < 0.3 else put(key, value)
             answer = self.insist("kv/txn", {"success": [operation]})
