@@ -26,6 +26,8 @@ class Faults:
         self.counts = {}
         # From just before a Redis was killed until it was gone: who was inside it then may have seen its end.
         self.kills = []
+        # Revision and key of each change by hand that etcd has confirmed.
+        self.changes = []
         self.offset = time.time() - time.monotonic()
         self.cluster_faults = {
             "leader killed": lambda: self.kill_member(self.leader()),
@@ -136,13 +138,16 @@ class Faults:
 
     def compact_behind_clients(self):
         """Those of one member miss changes, and when they ask another for them there are none any more."""
-        number = self.random.randrange(3)
+        client = self.random.choice(["mirror-1", "mirror-2", "proxy"])
+        number = self.cluster.member_of(client)
+        if number is None:
+            return f"but {client} has no connection"
         self.cluster.blackhole(number)
         self.burst()
         self.compact()
         kill = self.kill_member(number)
         self.cluster.let_pass()
-        return kill
+        return f"of {client}, {kill}"
 
     def two(self, begin, end):
         numbers = self.random.sample(range(3), 2)
@@ -222,10 +227,13 @@ class Faults:
             if self.random.random() < 0.5:
                 key, value = f"{BY_HAND}{number}", f"{self.random.random()}"
             else:
-                value = f'{{"host":"127.0.0.1","port":{6381 + number % 3}}}'
+                value = f'{{"host":"127.0.1.{number + 1}","port":{6381 + number % 3}}}'
                 key = f"{SERVICE_PREFIX}{OWN}{number}"
             operation = delete(key) if self.random.random() < 0.3 else put(key, value)
-            self.insist("kv/txn", {"success": [operation]})
+            answer = self.insist("kv/txn", {"success": [operation]})
+            # A delete of what is not there changes nothing.
+            if "response_put" in answer["responses"][0] or "deleted" in answer["responses"][0]["response_delete_range"]:
+                self.changes.append((int(answer["header"]["revision"]), key))
 
     def remove_own(self):
         for prefix in (BY_HAND, SERVICE_PREFIX + OWN):

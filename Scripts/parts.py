@@ -145,17 +145,6 @@ class Parts:
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-class Row:
-    """A line of the bench's table: goal None for a figure that is only told."""
-
-    def __init__(self, row, what, measured, goal, unit, more=""):
-        self.cells = [row, what, f"{measured:.3g} {unit}{more}", "" if goal is None else f"≤ {goal} {unit}",
-                      "" if goal is None else "met" if measured <= goal else "NOT MET"]
-
-    def __str__(self):
-        return f"| {' | '.join(self.cells)} |"
-
-
 class Etcd:
     """One member's gateway, asked by hand: over a connection that stays open, past every firewall of ours."""
 
