@@ -8,10 +8,10 @@ extension EtcdClient {
     /// Tokens that one call may see refused: the one that has ended, and one more that ends at that very moment.
     private static let mostRenewals = 2
 
-    /// Makes one unary call within the request timeout, on the connection of the moment.
+    /// Makes one unary call within the request timeout, on the connection of the moment. Each attempt has its own, shorter.
     ///
     /// - Parameters:
-    ///   - isRepeatable: whether the call may be sent again when its connection failed under it. Reads are; a write may
+    ///   - isRepeatable: whether the call may be sent again when it got no answer. Reads are; a write may
     ///     have happened, so it is only repeated when it was never carried out: when its token was refused.
     func call<Response: Sendable>(
         _ what: String, key: String? = nil, isRepeatable: Bool, within limit: Duration? = nil,
@@ -26,7 +26,8 @@ extension EtcdClient {
             let connection = try await slot.connection(within: begun.duration(to: deadline), for: what)
             let token = connection.tokens.current
             do {
-                return try await body(connection, callOptions(timeout: clock.now.duration(to: deadline)))
+                let left = clock.now.duration(to: deadline)
+                return try await body(connection, callOptions(timeout: min(left, configuration.attemptTimeout)))
             } catch {
                 let failure = read(error, during: what, key: key, on: connection, begun: begun)
                 guard clock.now < deadline else { throw failure }
@@ -37,7 +38,7 @@ extension EtcdClient {
                     guard configuration.credentials != nil || failure.saysOldAuthRevision else { throw failure }
                     continue
                 }
-                guard isRepeatable, failure.code == .unavailable else { throw failure }
+                guard isRepeatable, failure.isTransient else { throw failure }
                 attempt += 1
                 do { try await pause(afterAttempt: attempt) } catch { throw failure }
             }

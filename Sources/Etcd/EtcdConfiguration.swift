@@ -16,6 +16,9 @@ public struct EtcdConfiguration: Sendable {
     /// Deadline of one call, waiting for a connection included. 5 s: etcd's own request timeout at its default
     /// election time is 7 s, of which 5 s are for the disk and the network (server/config.ReqTimeout).
     public var requestTimeout: Duration = .seconds(5)
+    /// Deadline of one attempt of a call; reads are then tried again until `requestTimeout`. 2.5 s: a request that was
+    /// forwarded to a leader which died is never answered, and the next leader is there after 1 to 2 s.
+    public var attemptTimeout: Duration = .milliseconds(2500)
     /// HTTP/2 PING while a stream is open. etcd refuses less than 5 s (grpc-keepalive-min-time), clientv3's dialects
     /// and our promise to notice a black hole within 15 s make it 10 + 5.
     public var keepaliveTime: Duration = .seconds(10)

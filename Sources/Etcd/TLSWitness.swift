@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-internal import Glibc
+internal import FoundationEssentials
 internal import NIOCore
 internal import NIOSSL
 
@@ -52,7 +52,7 @@ final class TLSWitness: ChannelInboundHandler {
     }
 
     private static func complaint(about certificate: NIOSSLCertificate?) -> String {
-        let now = time(nil)
+        let now = Int(Date().timeIntervalSince1970)
         if let certificate, certificate.notValidAfter < now { return "the server's certificate has expired" }
         if let certificate, certificate.notValidBefore > now { return "the server's certificate is not valid yet" }
         return "the server's certificate is of an authority that is not trusted here"

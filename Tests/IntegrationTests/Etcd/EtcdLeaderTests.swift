@@ -40,7 +40,7 @@ struct EtcdLeaderTests {
     }
 
     private func isReplaced(
-        _ leader: EtcdProcess, _ what: String, _ scene: EtcdScene, noticedWithin promise: Duration
+        _ leader: EtcdProcess, _ what: String, _ scene: EtcdScene, noticedWithin noticed: Duration
     ) async throws {
         let start = ContinuousClock.now
         let cluster = scene.cluster
@@ -48,13 +48,14 @@ struct EtcdLeaderTests {
         let key = "/written/\(leader.name)"
         _ = try await cluster.mirror("/written/", ["--put", "\(key)=1"], awaitListing: false)
         // 2 s for an attempt to connect that meets the old leader. A write that was passed on to it is lost, which its
-        // caller knows after 5 s, the deadline of a call.
-        async let written = eventually("\(what): a new client's write", within: .seconds(2 + 5), since: start) {
+        // caller knows after 2.5 s, the deadline of an attempt.
+        let promise = Duration.seconds(2) + .milliseconds(2500)
+        async let written = eventually("\(what): a new client's write", within: promise, since: start) {
             try await survivors[0].key(key) != nil
         }
         _ = try await cluster.leader(among: survivors)
         try await survivors[0].put("/services/other/\(leader.name)", "1")
-        try await scene.mirror.converges(what, with: survivors[1], within: promise, since: start)
+        try await scene.mirror.converges(what, with: survivors[1], within: noticed, since: start)
         _ = try await written
     }
 
