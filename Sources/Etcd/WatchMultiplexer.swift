@@ -12,6 +12,7 @@ internal import Synchronization
 /// ## Concurrency
 /// The state machine, the queues to the consumers and the open stream's writer are under one mutex. Requests are handed to
 /// the writer *under* it (a buffered, non-blocking yield): a create decided for one stream must never be sent on the next.
+/// So are events to their queue: what was decided before a list must never be delivered behind it.
 final class WatchMultiplexer: Sendable {
     struct State {
         var machine: WatchStateMachine
@@ -47,7 +48,7 @@ final class WatchMultiplexer: Sendable {
             let (id, actions) = state.machine.added(range, from: revision, known: known)
             let queue = WatchQueue(limit: queueLimit) { [weak self] in self?.step { $0.drained(id) } }
             state.consumers[id] = queue
-            return (id, queue, Self.send(actions, in: &state))
+            return (id, queue, state.carryOut(actions))
         }
         perform(rest)
         wakeUp.yield()
@@ -113,7 +114,7 @@ final class WatchMultiplexer: Sendable {
         let rest = state.withLock { state in
             state.requests = writer
             let actions = state.machine.streamOpened()
-            return Self.send(actions, in: &state)
+            return state.carryOut(actions)
         }
         perform(rest)
         defer {
@@ -167,7 +168,7 @@ final class WatchMultiplexer: Sendable {
         while true {
             let deadline = lastHeard.instant + limit
             if ContinuousClock.now >= deadline {
-                if state.withLock({ $0.machine.isWatching }) {
+                if state.withLock({ $0.machine.isExpecting }) {
                     throw EtcdError(.timedOut, "watch: nothing came for \(limit.components.seconds) s")
                 }
                 lastHeard.touch()
@@ -183,9 +184,8 @@ final class WatchMultiplexer: Sendable {
             do {
                 let epoch = state.withLock { $0.machine.epoch }
                 let listing = try await client.list(range)
-                if state.withLock({ $0.machine.mayDeliver(id, at: listing.revision, epoch: epoch) }) {
-                    _ = consumer.push(.reset(listing))
-                    step { $0.relisted(id, at: listing.revision) }
+                if let rest = state.withLock({ $0.deliver(listing, to: id, askedIn: epoch) }) {
+                    perform(rest)
                     return
                 }
             } catch {
@@ -211,26 +211,9 @@ final class WatchMultiplexer: Sendable {
     private func step(_ event: (inout WatchStateMachine) -> [WatchStateMachine.Action]) -> Orders {
         let rest = state.withLock { state in
             let actions = event(&state.machine)
-            return Self.send(actions, in: &state)
+            return state.carryOut(actions)
         }
         return perform(rest)
-    }
-
-    /// Sends what goes on the stream. - Returns: what is left to do outside the lock.
-    private static func send(
-        _ actions: [WatchStateMachine.Action], in state: inout State
-    ) -> [WatchStateMachine.Action] {
-        actions.filter { action in
-            switch action {
-            case .create(let watchID, let range, let revision):
-                state.requests?.yield(.create(watchID, range, from: revision))
-            case .cancel(let watchID):
-                state.requests?.yield(.with { $0.cancelRequest.watchID = watchID })
-            case .deliver, .relist, .fail, .reconnect, .rest, .renewToken:
-                return true
-            }
-            return false
-        }
     }
 
     @discardableResult
@@ -238,7 +221,6 @@ final class WatchMultiplexer: Sendable {
         var orders = Orders()
         for action in actions {
             switch action {
-            case .deliver(let id, let events): deliver(events, to: id)
             case .relist(let id, let range): jobContinuation.yield(.relist(id, range))
             case .rest(let id, let attempt): jobContinuation.yield(.rest(id, attempt: attempt))
             case .fail(let id, let code, let reason):
@@ -246,19 +228,9 @@ final class WatchMultiplexer: Sendable {
                 consumer?.finish(throwing: EtcdError(code, "watch refused: \(reason)"))
             case .reconnect(let reason): orders.leaveBecause = reason
             case .renewToken: orders.renewsToken = true
-            case .create, .cancel: break
+            case .create, .cancel, .deliver: break
             }
         }
         return orders
-    }
-
-    private func deliver(_ events: [WatchEvent], to id: WatchStateMachine.WatcherID) {
-        guard let consumer = state.withLock({ $0.consumers[id] }) else { return }
-        for event in events where !consumer.push(event) {
-            step { $0.overflowed(id) }
-            // It may have come back before we knew that it was away.
-            if consumer.isStarved { step { $0.drained(id) } }
-            return
-        }
     }
 }

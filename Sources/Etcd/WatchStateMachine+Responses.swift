@@ -25,7 +25,7 @@ extension WatchStateMachine {
         }
         guard let id else { return [.cancel(watchID: watchID)] + createNext() }
         watchers[id]?.phase = .live(watchID: watchID)
-        watchers[id]?.refusals = 0
+        watchers[id]?.denials = 0
         return createNext()
     }
 
@@ -38,29 +38,39 @@ extension WatchStateMachine {
     /// What etcd says to who may not, or is nobody: v3rpc/rpctypes, ErrGRPCPermissionDenied, ErrGRPCUserEmpty and the
     /// errors of authentication.
     private static let denials = ["permission denied", "user name is empty", "auth"]
+    /// ErrGRPCAuthOldRevision: users or roles have just changed. A certificate has nothing to renew then, and is taken
+    /// at the next try.
+    private static let oldAuthRevision = "revision of auth store is old"
 
     /// The server gave up a watcher, at its creation or later, and said why.
     private mutating func refused(_ id: WatcherID, _ response: Response) -> [Action] {
         if response.compactRevision > Revision(0) { return relist(id) }
-        let refusals = (watchers[id]?.refusals ?? 0) + 1
-        watchers[id]?.refusals = refusals
         watchers[id]?.held = []
         let reason = response.cancelReason
-        guard Self.denials.contains(where: reason.contains) else {
-            if reason.contains("no leader") {
-                requeue(id)
-                return [.reconnect(reason: reason)]
-            }
-            watchers[id]?.phase = .resting
-            return [.rest(id, attempt: refusals)]
+        if reason.contains("no leader") {
+            requeue(id)
+            return [.reconnect(reason: reason)]
         }
+        let isDenial = Self.denials.contains(where: reason.contains)
+        guard isDenial, hasTokens || !reason.contains(Self.oldAuthRevision) else { return rest(id) }
+        let denials = (watchers[id]?.denials ?? 0) + 1
+        watchers[id]?.denials = denials
         // A token is shown when a stream is opened; once is enough to tell its end from a denial.
-        if hasTokens, refusals == 1 {
+        if hasTokens, denials == 1 {
             requeue(id)
             return [.renewToken, .reconnect(reason: reason)]
         }
         watchers[id] = nil
         return [.fail(id, .permissionDenied, reason: reason)]
+    }
+
+    /// Only what a watcher tells ends the row of refusals: one that is created and given up at once would otherwise be
+    /// tried again and again after the shortest wait.
+    private mutating func rest(_ id: WatcherID) -> [Action] {
+        let refusals = (watchers[id]?.refusals ?? 0) + 1
+        watchers[id]?.refusals = refusals
+        watchers[id]?.phase = .resting
+        return [.rest(id, attempt: refusals)]
     }
 
     private mutating func requeue(_ id: WatcherID) {
@@ -73,6 +83,7 @@ extension WatchStateMachine {
         watcher.held += response.changes
         defer { watchers[id] = watcher }
         guard !response.isFragment else { return [] }
+        watcher.refusals = 0
         let next = watcher.nextRevision
         let events = Self.batches(of: watcher.held.filter { $0.modRevision >= next })
         if watcher.held.isEmpty {

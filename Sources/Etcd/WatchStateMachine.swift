@@ -58,7 +58,9 @@ struct WatchStateMachine {
         var phase = Phase.queued
         /// Changes of fragments whose last one has not come.
         var held: [WatchChange] = []
-        /// How often the server has given it up since it was last live.
+        /// How often in a row the server has denied it, without a success in between.
+        var denials = 0
+        /// How often the server has given it up otherwise since it last told anything.
         var refusals = 0
     }
 
@@ -85,6 +87,9 @@ struct WatchStateMachine {
             if case .live = watcher.phase { true } else { false }
         }
     }
+
+    /// Whether the server owes us a word: an event or a report one day, or the answer to a create.
+    var isExpecting: Bool { pending != nil || isWatching }
 
     /// - Parameter known: the newest revision that the cluster has shown, nil before the first. A watch on one that is
     ///   not there yet would be accepted and silent for ever, should history have gone back: it begins with a listing.
@@ -138,11 +143,12 @@ struct WatchStateMachine {
         }
     }
 
-    /// Whether a list of what stands may be delivered: it must not be older than what was (etcd#20418), nor of another
-    /// history.
+    /// Whether a list of what stands may be delivered: it must be wanted, not be older than what was delivered
+    /// (etcd#20418), nor of another history.
     /// - Parameter epoch: as it was when the list was asked for.
     func mayDeliver(_ id: WatcherID, at revision: Revision, epoch: Int) -> Bool {
-        epoch == self.epoch && watchers[id].map { revision.next >= $0.nextRevision } ?? false
+        guard epoch == self.epoch, let watcher = watchers[id] else { return false }
+        return watcher.phase == .relisting && revision.next >= watcher.nextRevision
     }
 
     /// A list of what stands is delivered.
@@ -172,7 +178,12 @@ struct WatchStateMachine {
     }
 
     /// The consumer did not take what was delivered: nothing more, until it is back.
-    mutating func overflowed(_ id: WatcherID) -> [Action] { stop(id, for: .parked) }
+    mutating func overflowed(_ id: WatcherID) -> [Action] {
+        // A list that is on its way says all that was dropped. Parked now, the watcher would not hear of its delivery,
+        // and list a second time beside it.
+        guard watchers[id]?.phase != .relisting else { return [] }
+        return stop(id, for: .parked)
+    }
 
     /// The consumer is back.
     mutating func drained(_ id: WatcherID) -> [Action] {

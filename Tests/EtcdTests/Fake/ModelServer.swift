@@ -14,6 +14,8 @@ struct ModelServer {
 
     /// What each revision changed, all keys.
     private var history: [Int64: [WatchChange]] = [:]
+    /// What stood at each revision, all keys.
+    private var states: [Int64: [[UInt8]: KeyValue]] = [1: [:]]
     private(set) var revision: Int64 = 1
     /// Revisions up to it are forgotten.
     private(set) var compacted: Int64 = 0
@@ -38,11 +40,7 @@ struct ModelServer {
     }
 
     func state(of range: KeyRange, at revision: Int64) -> [[UInt8]: KeyValue] {
-        var state: [[UInt8]: KeyValue] = [:]
-        for step in stride(from: Int64(1), through: revision, by: 1) {
-            for change in changes(in: range, at: step) { state.apply(change) }
-        }
-        return state
+        (states[revision] ?? [:]).filter { range.contains($0.key) }
     }
 
     // MARK: What happens to it
@@ -57,6 +55,9 @@ struct ModelServer {
             let value = [UInt8.random(in: 0...255, using: &dice)]
             return .put(KeyValue(key: key, value: value, createRevision: now, modRevision: now, version: 1, lease: nil))
         }
+        var state = states[revision - 1] ?? [:]
+        for change in history[revision] ?? [] { state.apply(change) }
+        states[revision] = state
     }
 
     /// Watches that have not been sent what is forgotten are given up.
@@ -69,6 +70,7 @@ struct ModelServer {
     /// An older snapshot takes the place of what was; nobody is connected.
     mutating func restore(to point: Int64) {
         history = history.filter { $0.key <= point }
+        states = states.filter { $0.key <= point }
         revision = point
         compacted = min(compacted, point)
     }

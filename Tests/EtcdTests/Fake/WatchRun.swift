@@ -67,9 +67,9 @@ struct WatchRun {
     mutating func roll(steps: Int) {
         for _ in 0..<steps {
             switch Int.random(in: 0..<100, using: &dice) {
-            case 0..<20: server.write(&dice)
-            case 20..<45: hear()
-            case 45..<65: sendSomething()
+            case 0..<14: server.write(&dice)
+            case 14..<40: hear()
+            case 40..<65: sendSomething()
             case 65..<72: work()
             case 72..<76: if consumers.count < 5 { add() }
             case 76..<78: remove()
@@ -93,7 +93,7 @@ struct WatchRun {
             consumers[id]?.isAway = false
             perform(machine.drained(id))
         }
-        for _ in 0..<2000 where !isSettled {
+        for _ in 0..<200 where !isSettled {
             if !isOpen { connect() }
             for id in server.watchIDs { server.send(to: id, &dice) }
             work(isFresh: true)
@@ -144,13 +144,17 @@ struct WatchRun {
         counted.breaks += 1
         perform(machine.historyBroke())
         // What was told of the other history is void.
-        for id in consumers.keys { consumers[id]?.position = 0 }
-        for id in consumers.keys { consumers[id]?.bookmark = 0 }
+        for id in consumers.keys {
+            consumers[id]?.position = 0
+            consumers[id]?.bookmark = 0
+        }
     }
 
     private mutating func sendSomething() {
         guard let id = server.watchIDs.randomElement(using: &dice) else { return }
-        if Int.random(in: 0..<4, using: &dice) == 0 { server.reportProgress(to: id) } else { server.send(to: id, &dice) }
+        server.send(to: id, &dice)
+        // etcd reports to watches that have nothing to tell for a while.
+        if Int.random(in: 0..<3, using: &dice) == 0 { server.reportProgress(to: id) }
     }
 
     /// A consumer that does not take what it is told, or takes it again.
@@ -170,7 +174,9 @@ struct WatchRun {
         guard let (epoch, revision) = relist.answer else {
             // etcd#20418: it may be older than it should be.
             let oldest = isFresh ? server.revision : max(server.compacted, 1, server.revision - 5)
-            relist.answer = (machine.epoch, Int64.random(in: min(oldest, server.revision)...server.revision, using: &dice))
+            relist.answer = (
+                machine.epoch, Int64.random(in: min(oldest, server.revision)...server.revision, using: &dice)
+            )
             relists.append(relist)
             return
         }
