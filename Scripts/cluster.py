@@ -133,7 +133,8 @@ class Cluster:
         said = subprocess.run(["ss", "-Htnp", "state", "established", "dport", "=", ":2379"],
                               check=True, capture_output=True, text=True).stdout
         lines = [line for line in said.splitlines() if f"pid={self.parts.pid(client)}," in line]
-        found = [number for number, address in enumerate(ADDRESSES) if any(f" {address}:2379 " in line for line in lines)]
+        found = [number for number, address in enumerate(ADDRESSES)
+                 if any(f" {address}:2379 " in line for line in lines)]
         return found[0] if len(found) == 1 else None
 
     def hashes(self):
