@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo demo-article soak docs rows slow sanitize clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak bench docs rows slow sanitize clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -54,8 +54,11 @@ demo-article: needs release ## show the article of 2014 on two hosts with engine
 	@Scripts/demo-article link
 	@Scripts/demo-article network
 
-soak: needs release ## two minutes of traffic and random kills (LEGATION_SOAK_SECONDS)
+soak: needs build release ## ten minutes of traffic and random faults of etcd and others (LEGATION_SOAK_SECONDS)
 	@$(STAGE) soak Scripts/soak
+
+bench: needs build release ## measure what many keys and many changes cost: docs/benchmark.md explains it
+	@$(STAGE) bench Scripts/bench
 
 docs: needs release ## type every command of every page of docs/, and compare what it prints
 	@$(STAGE) docs bash -ec 'for page in docs/*.md; do Scripts/docs-run "$$page"; done'

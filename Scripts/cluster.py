@@ -133,10 +133,16 @@ class Cluster:
         said = subprocess.run(["ss", "-Htnp", "state", "established", "dport", "=", ":2379"],
                               check=True, capture_output=True, text=True).stdout
         lines = [line for line in said.splitlines() if f"pid={self.parts.pid(client)}," in line]
-        found = [number for number, address in enumerate(ADDRESSES) if any(f" {address}:2379 " in line for line in lines)]
+        found = [number for number, address in enumerate(ADDRESSES)
+                 if any(f" {address}:2379 " in line for line in lines)]
         return found[0] if len(found) == 1 else None
 
-    def hashes(self):
-        """What `etcdctl endpoint hashkv` says, a hash a member."""
-        said = etcdctl("--endpoints", self.endpoints, "endpoint", "hashkv")
-        return re.findall(r", (\d+)$", said, re.MULTILINE)
+    def await_equal_hashes(self, seconds):
+        """Waits until all members have the same keys, as `etcdctl endpoint hashkv` says."""
+        def are_equal():
+            said = etcdctl("--endpoints", self.endpoints, "endpoint", "hashkv")
+            hashes = re.findall(r", (\d+)$", said, re.MULTILINE)
+            if len(hashes) == len(self.members) and len(set(hashes)) == 1:
+                return True
+            raise Failure(f"hashkv says {said}")
+        wait_for("equal members (a fault of etcd's own if not)", seconds, are_equal)
