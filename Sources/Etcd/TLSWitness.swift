@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-internal import FoundationEssentials
 internal import NIOCore
 internal import NIOSSL
 
@@ -52,7 +51,7 @@ final class TLSWitness: ChannelInboundHandler {
     }
 
     private static func complaint(about certificate: NIOSSLCertificate?) -> String {
-        let now = Int(Date().timeIntervalSince1970)
+        let now = WallClock.seconds
         if let certificate, certificate.notValidAfter < now { return "the server's certificate has expired" }
         if let certificate, certificate.notValidBefore > now { return "the server's certificate is not valid yet" }
         return "the server's certificate is of an authority that is not trusted here"
