@@ -4,6 +4,7 @@
 import Discovery
 import Registry
 import ServiceModel
+import TestSupport
 import Testing
 
 @Suite struct EndpointTableTests {
@@ -41,7 +42,7 @@ import Testing
         #expect(harness.notices.isEmpty)
     }
 
-    @Test func anOlderListingNeverWins() throws {
+    @Test(.row("E8")) func anOlderListingNeverWins() throws {
         var harness = try TableHarness()
         harness.putUp(2)
         let older = harness.listing
@@ -200,7 +201,7 @@ import Testing
 
     // MARK: Audits
 
-    @Test func anAuditRepairsAndCountsWhatTheWatchMissed() throws {
+    @Test(.row("E4", "E6")) func anAuditRepairsAndCountsWhatTheWatchMissed() throws {
         var harness = try TableHarness()
         harness.putUp(5)
         _ = harness.write([TableHarness.put("6", TableHarness.value(TableHarness.endpoint(6)))], deleting: ["1"])

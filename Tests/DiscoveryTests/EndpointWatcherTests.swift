@@ -194,7 +194,7 @@ import Testing
         #expect(harness.log.lines("registry readable again").count == 1)
     }
 
-    @Test func anAuditFindsWhatADeafWatchMissed() async throws {
+    @Test(.row("E4", "E6")) func anAuditFindsWhatADeafWatchMissed() async throws {
         let clock = ManualClock()
         let harness = try WatcherHarness(clock: clock)
         harness.store.change { $0.isDeaf = true }

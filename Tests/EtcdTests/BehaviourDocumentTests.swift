@@ -91,7 +91,7 @@ import Testing
             @Suite struct SomeTests {
                 // func commentedOut()
                 private func helper() {}
-                @Test(.row("E1")) func first() {}
+                @Test(.timeLimit(.minutes(1))) func first() {}
                 @Test(arguments: [1])
                 func second(_ number: Int) {}
                 func third() {}

@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test func aConsumerThatSleepsCostsAListingWhenItWakes() async throws {
+    @Test(.row("F19")) func aConsumerThatSleepsCostsAListingWhenItWakes() async throws {
         try await afterOverflow { member, client, stream, events in
             #expect(member.ranges.all.isEmpty && client.knowledge.relists == 0, "nothing is listed for one that sleeps")
             let reset = try await events.next()
@@ -50,7 +50,7 @@ import Testing
     }
 
     /// etcd#20418: a member that was paused answers a read from what it knew before.
-    @Test func anOlderListIsAskedForAgain() async throws {
+    @Test(.row("E8")) func anOlderListIsAskedForAgain() async throws {
         let asked = Recorder<Void>()
         try await afterOverflow { member, _, stream, events in
             member.change {
