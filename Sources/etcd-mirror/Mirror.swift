@@ -14,6 +14,17 @@ final class Mirror: Sendable {
         var isChanged = true
         var drift = 0
 
+        // What an audit knows already is told by a watch that lags: it must not bring back what was before.
+        mutating func put(_ keyValue: KeyValue) {
+            guard keys[keyValue.key].map({ $0.modRevision < keyValue.modRevision }) ?? true else { return }
+            keys[keyValue.key] = keyValue
+        }
+
+        mutating func delete(_ key: [UInt8], at revision: Revision) {
+            guard let standing = keys[key], standing.modRevision < revision else { return }
+            keys[key] = nil
+        }
+
         /// Keys that stand in a listing otherwise than here; none when the listing is older.
         func differences(from listing: Listing) -> Set<[UInt8]> {
             guard listing.revision >= revision else { return [] }
@@ -84,10 +95,10 @@ final class Mirror: Sendable {
                 switch change {
                 case .put(let keyValue):
                     say("put \(revision) \(String(decoding: keyValue.key, as: UTF8.self))")
-                    table.withLock { $0.keys[keyValue.key] = keyValue }
-                case .delete(let key, _):
+                    table.withLock { $0.put(keyValue) }
+                case .delete(let key, let deleted):
                     say("delete \(revision) \(String(decoding: key, as: UTF8.self))")
-                    table.withLock { _ = $0.keys.removeValue(forKey: key) }
+                    table.withLock { $0.delete(key, at: deleted) }
                 }
             }
             table.withLock {
