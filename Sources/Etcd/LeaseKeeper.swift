@@ -43,6 +43,9 @@ public final class LeaseKeeper: Sendable {
     /// Of the question whether etcd still knows a lease that we think is over.
     private static let recheckLimit = Duration.seconds(1)
 
+    /// An etcd without space (NOSPACE) waits for its operator, and each refusal is an entry of its log.
+    private static let outOfSpaceDelay = Duration.seconds(5)
+
     func run() async {
         var attempt = 0
         while !Task.isCancelled {
@@ -58,6 +61,7 @@ public final class LeaseKeeper: Sendable {
             } catch {
                 attempt += 1
                 client.logger.debug("lease not granted", metadata: ["error": "\(error)"])
+                if (error as? EtcdError)?.code == .outOfSpace { try? await Task.sleep(for: Self.outOfSpaceDelay) }
                 try? await client.pause(afterAttempt: attempt)
             }
         }
@@ -118,7 +122,7 @@ public final class LeaseKeeper: Sendable {
 
     /// Leaves a member that does not answer, where there is another.
     private func leaveWhenSilent(_ connection: EtcdConnection) async throws {
-        machine.withLock { $0.streamOpened() }
+        machine.withLock { $0.streamOpened(now: .now) }
         while !machine.withLock({ $0.isUnanswered(now: .now) }) {
             try await Task.sleep(for: LeaseStateMachine.repeatAfter)
         }

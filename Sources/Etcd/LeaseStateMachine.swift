@@ -88,8 +88,8 @@ struct LeaseStateMachine {
         return .keepAlive(current.lease)
     }
 
-    /// A new stream on another connection: whoever it leads to has not been asked yet.
-    mutating func streamOpened() { held?.askedSince = nil }
+    /// A new stream, on which the lease is asked for at once: whoever it leads to has the same patience from now on.
+    mutating func streamOpened(now: ContinuousClock.Instant) { held?.askedSince = now }
 
     /// Whether whoever we ask has been silent for too long.
     func isUnanswered(now: ContinuousClock.Instant) -> Bool {

@@ -50,13 +50,16 @@ struct EtcdUserScene {
         try await stage.mirror(prefix, etcd: etcd, ["--user", user.name, "--password-file", user.passwordFile] + more)
     }
 
-    /// The lease of a key that `mirror` or `register` keeps, as etcdctl writes it.
+    /// The lease of a key that `mirror` or `register` keeps, as etcdctl writes it; waited for, since one that ended while
+    /// etcd was away is replaced.
     func lease(ofKey key: String) async throws -> String {
-        for line in try await root.ctl("lease", "list").split(separator: "\n").dropFirst() {
-            let lease = String(line)
-            if try await root.ctl("lease", "timetolive", lease, "--keys").contains(key) { return lease }
+        try await waitForValue("a lease with \(key)") {
+            for line in try await root.ctl("lease", "list").split(separator: "\n").dropFirst() {
+                let lease = String(line)
+                if try await root.ctl("lease", "timetolive", lease, "--keys").contains(key) { return lease }
+            }
+            return nil
         }
-        throw Unexpected("no lease with \(key)")
     }
 
     /// Fails when a line of a process shows a password, or what may be a token.
