@@ -19,7 +19,10 @@ import Testing
                     fake.member.watches.all.count >= 2
                 }
                 #expect(took >= .milliseconds(900))
-                #expect(try await fake.member.watch(1).create().startRevision == 11)
+                // On a busy machine another second may pass without an answer to the create.
+                try await waitFor("the watch is created again") {
+                    fake.member.watches.all.dropFirst().contains { $0.creates.first?.startRevision == 11 }
+                }
                 #expect(fake.member.count(of: "Status") == 1, "the connection is kept")
             }
         }
