@@ -82,24 +82,8 @@ struct EtcdConnection: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await client.runConnections() }
-                group.addTask {
-                    try await onReady(connection)
-                    // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
-                    for await _ in abandonment {
-                        try await Task.sleep(for: goAwayGrace)
-                        return
-                    }
-                }
-                if let credentials = making.configuration.credentials {
-                    let options = EtcdClient.callOptions(
-                        making.configuration, timeout: making.configuration.connectTimeout)
-                    let keeper = TokenKeeper(
-                        credentials: credentials, connection: connection, configuration: making.configuration,
-                        options: options, logger: making.logger)
-                    group.addTask { await keeper.run(refused) }
-                } else {
-                    tokens.put(AuthToken(text: nil, generation: 0))
-                }
+                group.addTask { try await connection.serve(onReady, until: abandonment) }
+                group.addTask { await connection.keepToken(making, refused) }
                 // The first to end decides: the transport closed, the handshake failed or somebody abandoned it.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -111,6 +95,33 @@ struct EtcdConnection: Sendable {
             throw EtcdError(.unavailable, "connect to \(endpoint): \(reason)", cause: end)
         }
         if let end { throw end }
+    }
+
+    /// Returns when the connection is to be left.
+    private func serve(
+        _ onReady: @Sendable (EtcdConnection) async throws -> Void, until abandonment: AsyncStream<Void>
+    ) async throws {
+        try await onReady(self)
+        // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
+        for await _ in abandonment {
+            try await Task.sleep(for: Self.goAwayGrace)
+            return
+        }
+    }
+
+    /// Returns when cancelled.
+    private func keepToken(_ making: Making, _ refused: AsyncStream<Void>) async {
+        guard let credentials = making.configuration.credentials else {
+            tokens.put(AuthToken(text: nil, generation: 0))
+            // Nothing ever refuses what is not there.
+            for await _ in refused {}
+            return
+        }
+        let options = EtcdClient.callOptions(making.configuration, timeout: making.configuration.connectTimeout)
+        let keeper = TokenKeeper(
+            credentials: credentials, connection: self, configuration: making.configuration, options: options,
+            logger: making.logger)
+        await keeper.run(refused)
     }
 
     /// HTTP/2's error code (RFC 9113, section 7); Go's server says "too_many_pings" with it.

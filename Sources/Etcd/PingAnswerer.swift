@@ -22,12 +22,20 @@ final class PingAnswerer: ChannelInboundHandler, RemovableChannelHandler {
 
     private var filter = HTTP2PingFilter()
     private let onGoAway: (UInt32) -> Void
+    private let now: () -> NIODeadline
     private var hasAnswered = false
     private var windowStart: NIODeadline = .uptimeNanoseconds(0)
     private var inWindow = 0
 
-    /// - Parameter onGoAway: told the error code of a GOAWAY as it passes.
-    init(onGoAway: @escaping (UInt32) -> Void = { _ in }) { self.onGoAway = onGoAway }
+    /// - Parameters:
+    ///   - onGoAway: told the error code of a GOAWAY as it passes.
+    ///   - now: the clock by which a second is measured.
+    init(
+        onGoAway: @escaping (UInt32) -> Void = { _ in }, now: @escaping () -> NIODeadline = { NIODeadline.now() }
+    ) {
+        self.onGoAway = onGoAway
+        self.now = now
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         for output in filter.consume(unwrapInboundIn(data)) {
@@ -37,7 +45,7 @@ final class PingAnswerer: ChannelInboundHandler, RemovableChannelHandler {
             case .goAway(let code):
                 onGoAway(code)
             case .answer(let payload):
-                guard isWithinLimit(now: .now()) else {
+                guard isWithinLimit(now: now()) else {
                     context.fireErrorCaught(EtcdError(.unavailable, "more than 10,000 HTTP/2 PINGs in a second"))
                     context.close(promise: nil)
                     return

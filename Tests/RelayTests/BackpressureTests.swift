@@ -76,7 +76,8 @@ extension SocketSuites {
             }
         }
 
-        /// Writes until neither the relay nor any kernel takes more for 100 looks in a row.
+        /// Writes until neither the relay nor any kernel takes more for 100 looks in a row: half a second, longer than a
+        /// busy machine keeps the relay's thread from its core.
         private func writeUntilFull(_ pattern: Pattern, on socket: TestSocket) throws -> (written: Int, left: Int) {
             var (written, refusals, left) = (0, 0, 0)
             while refusals < 100 {
@@ -85,7 +86,7 @@ extension SocketSuites {
                 let current = StreamSocket.unacknowledgedBytes(socket.descriptor)
                 refusals = count == 0 && current == left ? refusals + 1 : 0
                 left = current
-                if count == 0 { usleep(1_000) }
+                if count == 0 { usleep(5_000) }
             }
             return (written, left)
         }

@@ -147,7 +147,7 @@ extension SocketSuites {
                     id: InstanceID(slot: 0, generation: 1), endpoint: backend.endpoint, weight: 0
                 )
                 relay.engine.apply(EndpointSnapshot(sequence: 1, instances: [instance]), to: relay.link.id)
-                #expect(try relay.connect().end() == .reset)
+                #expect(try relay.endOfANewConnection() == .reset)
                 #expect(!backend.hasClient())
             }
         }

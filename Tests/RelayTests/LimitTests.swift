@@ -70,7 +70,7 @@ extension SocketSuites {
         @Test func recordsThatNobodyTakesAreCountedNotWaitedFor() async throws {
             try await withRelay(eventCapacity: 4) { relay in
                 relay.apply([])
-                for _ in 0..<20 { #expect(try relay.connect().end() == .reset) }
+                for _ in 0..<20 { #expect(try relay.endOfANewConnection() == .reset) }
                 try eventually("all have ended") { relay.engine.statistics().openConnections == 0 }
                 #expect(relay.engine.statistics().droppedEvents == 16)
                 #expect(relay.ends.count == 4)
@@ -86,7 +86,7 @@ extension SocketSuites {
                 }
                 #expect(!isReadable(0))
                 for _ in 0..<3 {
-                    let end = try relay.connect().end()
+                    let end = try relay.endOfANewConnection()
                     #expect(end == .reset)
                     #expect(isReadable(5_000))
                     #expect(!relay.events().isEmpty)

@@ -13,8 +13,13 @@ extension EtcdProcess {
         /// Placed in `build/` by `Scripts/install-etcd-3.5.16`, for `make slow`.
         case v3_5_16 = "3.5.16"
 
-        /// Those that are there wherever tests run.
-        package static let allCases: [Version] = [.v3_4, .v3_5]
+        /// Those that are there wherever tests run, or the one that `LEGATION_ETCD_VERSION` names (`make slow`).
+        package static var allCases: [Version] { chosen.map { [$0] } ?? [.v3_4, .v3_5] }
+
+        /// Nil also when the variable names none of ours: EtcdCluster complains of that.
+        private static var chosen: Version? {
+            ProcessInfo.processInfo.environment["LEGATION_ETCD_VERSION"].flatMap { Version(rawValue: $0) }
+        }
 
         package var description: String { rawValue }
 

@@ -31,6 +31,25 @@ struct EtcdPauseTests {
         }
     }
 
+    @Test(.row("F10")) func leasesThatTheClusterRevokesAreReplaced() async throws {
+        try await withEtcdCluster { cluster in
+            let backend = try await cluster.stage.backend(in: cluster.network, Backend.naming("A"))
+            let registrator = try await cluster.register("web", backend.endpoint)
+            let mirror = try await cluster.mirror("/kept/", ["--put", "/kept/a=1", "--ttl", "5"])
+            for (number, key) in [registrator.key, "/kept/a"].enumerated() {
+                let member = cluster.members[number]
+                let before = try await waitForValue("\(key) on a lease") { try await member.key(key) }
+                try await member.ctl("lease", "revoke", String(UInt64(bitPattern: before.lease), radix: 16))
+                // Noticed with the next keepalive, a third of 5 s later; then a second.
+                try await eventually("F10: \(key) again", within: .seconds(5) / 3 + .seconds(1)) {
+                    guard let now = try await member.key(key) else { return false }
+                    return now.lease != before.lease
+                }
+            }
+            try await mirror.converges("F10, on a cluster", with: cluster.members[2], within: .seconds(1))
+        }
+    }
+
     @Test(.row("F23")) func aClientThatPingsTooOftenLearnsToPingLess() async throws {
         try await withEtcdCluster { cluster in
             let mirror = try await cluster.mirror("/pinged/", ["--keepalive-time", "1"])

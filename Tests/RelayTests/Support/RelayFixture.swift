@@ -41,6 +41,15 @@ final class RelayFixture: Sendable {
 
     func connect() throws -> TestSocket { try TestSocket(connectedTo: endpoint) }
 
+    /// How a new connection ends. connect(2) itself says so when the reset is quicker than its caller.
+    func endOfANewConnection() throws -> StreamEnd {
+        do {
+            return try connect().end()
+        } catch let error as SyscallError where error.number == ECONNRESET {
+            return .reset
+        }
+    }
+
     /// A client, and the backend's end of its connection.
     func connectedPair(to backend: TestBackend) throws -> (client: TestSocket, backend: TestSocket) {
         let client = try connect()
