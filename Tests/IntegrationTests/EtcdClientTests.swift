@@ -24,7 +24,8 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)), arguments: EtcdProcess.Version.allCases)
+    // A minute of a core each, one after the other, and the wait for other heavy tests counts.
+    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
     func fiveThousandPutsInARowAndTwentyThousandOfSixteenCallersLiveOnOneConnection(
         version: EtcdProcess.Version
     ) async throws {
