@@ -25,9 +25,12 @@ struct EndpointBook {
     /// Members as the cluster lists them. Learners do not serve; one without a name has not started yet.
     mutating func learn(_ members: [Member]) {
         let current = current
+        let mayBePlain = seeds.contains { !$0.usesTLS }
         var known = Set(seeds)
         learned = members.filter { !$0.isLearner && !$0.name.isEmpty }
             .flatMap { $0.clientURLs.compactMap { EtcdEndpoint($0) } }
+            // Where all that was configured is encrypted, a token is not shown to what is not.
+            .filter { mayBePlain || $0.usesTLS }
             .filter { known.insert($0).inserted }
         index = all.firstIndex(of: current) ?? 0
     }

@@ -22,8 +22,8 @@ extension EtcdClient {
         var attempt = 0
         var renewals = 0
         while true {
+            let connection = try await slot.connection(within: clock.now.duration(to: deadline), for: what)
             let begun = clock.now
-            let connection = try await slot.connection(within: begun.duration(to: deadline), for: what)
             let token = connection.tokens.current
             do {
                 let left = clock.now.duration(to: deadline)
@@ -56,7 +56,8 @@ extension EtcdClient {
         }
         if failure.saysNoLeader { connection.abandon() }
         // Nothing at all came while we waited: it may hang, which its PING would tell later. Elsewhere we lose nothing.
-        if failure.code == .timedOut, hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true {
+        let hasWaited = begun.duration(to: .now) >= configuration.attemptTimeout
+        if failure.code == .timedOut, hasWaited, hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true {
             connection.abandon()
         }
         return failure

@@ -36,9 +36,10 @@ struct EtcdConnection: Sendable {
     private let refusals: AsyncStream<Void>.Continuation
 
     /// The server did not take the token: what comes waits for the next one.
-    /// - Parameter token: as it was when the call was made; nil: whichever is in use.
-    func tokenWasRefused(_ token: AuthToken? = nil) {
-        guard let current = tokens.current, token == nil || token?.generation == current.generation else { return }
+    /// - Parameter token: as it was when the call was made, or the stream opened; nil: none was there, so that none was
+    ///   refused.
+    func tokenWasRefused(_ token: AuthToken?) {
+        guard let token, let current = tokens.current, token.generation == current.generation else { return }
         // Without a user there is no other token to be had.
         guard current.generation > 0 else { return }
         tokens.clear(after: nil)

@@ -96,6 +96,8 @@ extension EtcdError {
         case .permissionDenied: .permissionDenied
         case .unauthenticated: .unauthenticated
         case .resourceExhausted where error.message.contains("database space exceeded"): .outOfSpace
+        // Ours: the transport's limit for what it takes. The same answer would come again.
+        case .resourceExhausted where error.message.contains("maximum payload size"): .other
         // "too many requests": the server sheds load.
         case .resourceExhausted: .unavailable
         case .notFound where error.message.contains("lease not found"): .leaseNotFound

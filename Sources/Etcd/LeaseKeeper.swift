@@ -132,6 +132,7 @@ public final class LeaseKeeper: Sendable {
 
     /// One keepalive stream; returns when it ends or the lease is lost.
     private func stream(on connection: EtcdConnection) async throws {
+        let token = connection.tokens.current
         let request = StreamingClientRequest<Etcdserverpb_LeaseKeepAliveRequest>(
             metadata: EtcdClient.requireLeader
         ) { writer in
@@ -146,7 +147,7 @@ public final class LeaseKeeper: Sendable {
         } catch {
             let failure = EtcdError(error, during: "lease keepalive")
             if failure.saysNoLeader { connection.abandon() }
-            if failure.code == .unauthenticated { connection.tokenWasRefused() }
+            if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
             throw failure
         }
     }

@@ -81,7 +81,7 @@ struct LeaseStateMachine {
     /// The next thing to do; a keepalive handed out is due again after `repeatAfter` unless answered.
     mutating func next(now: ContinuousClock.Instant) -> Action {
         guard var current = held else { return .grant }
-        guard now >= current.nextKeepAlive else { return .wait(until: min(current.nextKeepAlive, current.deadline)) }
+        guard now >= current.nextKeepAlive else { return .wait(until: current.nextKeepAlive) }
         current.nextKeepAlive = now + Self.repeatAfter
         current.askedSince = current.askedSince ?? now
         held = current

@@ -42,17 +42,24 @@ final class TLSFiles: Sendable {
     /// The context of new connections.
     /// - Throws: `.configuration` when the files cannot be used and never could.
     func context() throws(EtcdError) -> NIOSSLContext {
-        let look = lookAgain()
+        // What is broken by now is told by those who look for it.
+        let look = lookAgain(isTold: false)
         if let context = state.withLock({ $0.context }) { return context }
         guard case .broken(let error) = look else { preconditionFailure("files were read and made no context") }
         throw error
     }
 
     /// Reads the files. - Returns: what is new; the same broken files are told once.
-    func lookAgain() -> Look {
+    /// - Parameter isTold: whether the caller says what is broken.
+    func lookAgain(isTold: Bool = true) -> Look {
         do {
             let contents = try read()
-            if state.withLock({ $0.used == contents }) { return .unchanged }
+            let isSame = state.withLock { state in
+                guard state.used == contents else { return false }
+                state.complained = nil
+                return true
+            }
+            if isSame { return .unchanged }
             do {
                 let context = try Self.makeContext(contents)
                 return state.withLock { state in
@@ -63,16 +70,16 @@ final class TLSFiles: Sendable {
                     return isFirst ? .unchanged : .changed
                 }
             } catch {
-                return broken(error, contents)
+                return broken(error, contents, isTold: isTold)
             }
         } catch {
-            return broken(error, Contents())
+            return broken(error, Contents(), isTold: isTold)
         }
     }
 
-    private func broken(_ error: any Error, _ contents: Contents) -> Look {
+    private func broken(_ error: any Error, _ contents: Contents, isTold: Bool) -> Look {
         let isToldAlready = state.withLock { state in
-            defer { state.complained = contents }
+            defer { if isTold { state.complained = contents } }
             return state.complained == contents && state.context != nil
         }
         if isToldAlready { return .unchanged }

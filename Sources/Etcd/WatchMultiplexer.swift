@@ -110,6 +110,8 @@ final class WatchMultiplexer: Sendable {
     private func stream(
         on connection: EtcdConnection, of client: EtcdClient, _ wasGood: borrowing Mutex<Bool>
     ) async throws {
+        // A stream shows the token that it was opened with, to its end.
+        let token = connection.tokens.current
         let (requests, writer) = AsyncStream<Etcdserverpb_WatchRequest>.makeStream()
         let rest = state.withLock { state in
             state.requests = writer
@@ -130,7 +132,7 @@ final class WatchMultiplexer: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let lastHeard = LastHeard()
                 group.addTask {
-                    try await self.exchange(requests, on: connection, of: client, lastHeard)
+                    try await self.exchange(requests, on: connection, token, of: client, lastHeard)
                 }
                 group.addTask { try await self.endWhenSilent(client.configuration.watchSilenceLimit, lastHeard) }
                 defer { group.cancelAll() }
@@ -139,14 +141,14 @@ final class WatchMultiplexer: Sendable {
         } catch {
             let failure = EtcdError(error, during: "watch")
             if failure.saysNoLeader { connection.abandon() }
-            if failure.code == .unauthenticated { connection.tokenWasRefused() }
+            if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
             throw failure
         }
     }
 
     private func exchange(
-        _ requests: AsyncStream<Etcdserverpb_WatchRequest>, on connection: EtcdConnection, of client: EtcdClient,
-        _ lastHeard: LastHeard
+        _ requests: AsyncStream<Etcdserverpb_WatchRequest>, on connection: EtcdConnection, _ token: AuthToken?,
+        of client: EtcdClient, _ lastHeard: LastHeard
     ) async throws {
         let request = StreamingClientRequest<Etcdserverpb_WatchRequest>(metadata: EtcdClient.requireLeader) { stream in
             for await request in requests { try await stream.write(request) }
@@ -156,7 +158,7 @@ final class WatchMultiplexer: Sendable {
                 lastHeard.touch()
                 client.heard(revision: message.header.revision)
                 let orders = self.step { $0.received(.init(message)) }
-                if orders.renewsToken { connection.tokenWasRefused() }
+                if orders.renewsToken { connection.tokenWasRefused(token) }
                 if let reason = orders.leaveBecause { throw EtcdError(.unavailable, reason) }
             }
         }

@@ -98,13 +98,16 @@ extension WatchStateMachine {
 
     private static func batches(of changes: [WatchChange]) -> [WatchEvent] {
         var events: [WatchEvent] = []
+        // One array a revision: the end of a lease may be ten thousand changes at once.
+        var batch: [WatchChange] = []
         for change in changes {
-            if case .changes(let revision, let earlier) = events.last, revision == change.modRevision {
-                events[events.count - 1] = .changes(revision, earlier + [change])
-            } else {
-                events.append(.changes(change.modRevision, [change]))
+            if let last = batch.last, last.modRevision != change.modRevision {
+                events.append(.changes(last.modRevision, batch))
+                batch = []
             }
+            batch.append(change)
         }
+        if let last = batch.last { events.append(.changes(last.modRevision, batch)) }
         return events
     }
 }

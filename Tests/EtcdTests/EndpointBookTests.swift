@@ -47,4 +47,10 @@ import Testing
         book.learn([])
         #expect(round(&book) == ["http://a:2379"])
     }
+
+    @Test func whereAllSeedsAreEncryptedNothingPlainIsLearned() throws {
+        var book = EndpointBook(seeds: [try Self.endpoint("https://a")], first: 0)
+        book.learn([Self.member("m1", ["http://c:2379"]), Self.member("m2", ["https://d:2379"])])
+        #expect(round(&book) == ["https://a:2379", "https://d:2379"])
+    }
 }

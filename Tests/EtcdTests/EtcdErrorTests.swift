@@ -19,6 +19,7 @@ import Testing
         (.deadlineExceeded, "context deadline exceeded", .timedOut),
         (.resourceExhausted, "etcdserver: mvcc: database space exceeded", .outOfSpace),
         (.resourceExhausted, "etcdserver: too many requests", .unavailable),
+        (.resourceExhausted, "Message has exceeded the configured maximum payload size", .other),
         (.outOfRange, "etcdserver: mvcc: required revision has been compacted", .compacted),
         (.outOfRange, "etcdserver: mvcc: required revision is a future revision", .compacted),
         (.notFound, "etcdserver: requested lease not found", .leaseNotFound),

@@ -58,6 +58,14 @@ import Testing
         #expect(machine.verdict(now: deadline) == .none)
     }
 
+    /// The recheck takes up to a second behind the deadline: meanwhile keepalives are repeated, and nobody spins.
+    @Test func behindTheDeadlineKeepalivesAreStillRepeatedAtTheirPace() {
+        var machine = held()
+        let late = start + .seconds(10)
+        #expect(machine.next(now: late) == .keepAlive(lease))
+        #expect(machine.next(now: late) == .wait(until: late + .milliseconds(500)))
+    }
+
     /// After a pause of this process etcd may still have the lease: then nothing is granted and put anew.
     @Test func aLeaseThatTheRecheckFindsAliveIsKept() {
         var machine = held()
