@@ -36,8 +36,8 @@ extension EtcdClient {
                 tell(action, failure: failure, endpoint: endpoint)
             }
             book.withLock { $0.advance() }
-            // The other members first, without patience; a round without success earns a longer wait. The shortest one
-            // is always kept, so that a member which accepts and closes cannot make us spin.
+            // The other members first, without patience; a round without success earns a longer wait. There is always
+            // some, by chance up to the shortest.
             try? await pause(afterAttempt: failuresInARow / endpoints)
         }
     }

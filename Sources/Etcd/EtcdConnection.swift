@@ -136,7 +136,7 @@ struct EtcdConnection: Sendable {
     ) async throws -> Transport {
         let configuration = making.configuration
         let timeout = TimeAmount.nanoseconds(configuration.connectTimeout.nanoseconds)
-        // Read here, on no event loop.
+        // Files that cannot be used end the attempt before it begins.
         if endpoint.usesTLS { _ = try making.tls.context() }
         do {
             return try await .wrapping(config: transportConfig(endpoint, making)) { configure in
