@@ -29,11 +29,12 @@ extension EtcdClient {
                 let left = clock.now.duration(to: deadline)
                 return try await body(connection, callOptions(timeout: min(left, configuration.attemptTimeout)))
             } catch {
-                let failure = read(error, during: what, key: key, on: connection, begun: begun)
+                let failure = EtcdError.ofCall(error, what, key: key, to: connection.endpoint)
+                heed(failure, of: connection, token)
+                leaveIfSilent(connection, failure, since: begun)
                 guard clock.now < deadline else { throw failure }
                 if failure.code == .unauthenticated, renewals < Self.mostRenewals {
                     renewals += 1
-                    connection.tokenWasRefused(token)
                     // A certificate has no token to renew; what etcd has changed meanwhile it knows at the next try.
                     guard configuration.credentials != nil || failure.saysOldAuthRevision else { throw failure }
                     continue
@@ -45,22 +46,21 @@ extension EtcdClient {
         }
     }
 
-    /// What a failed call tells, also about its connection.
-    private func read(
-        _ error: any Error, during what: String, key: String?, on connection: EtcdConnection,
-        begun: ContinuousClock.Instant
-    ) -> EtcdError {
-        var failure = EtcdError(error, during: what, key: key)
-        if failure.code == .cancelled, !Task.isCancelled {
-            failure = EtcdError(.timedOut, "\(what): no answer from \(connection.endpoint) in time", key: key)
+    /// Does what a failed call or stream says of its connection.
+    /// - Parameter token: as it was when the call was made, or the stream opened.
+    func heed(_ failure: EtcdError, of connection: EtcdConnection, _ token: AuthToken?) {
+        if failure.saysNoLeader || failure.saysLearner {
+            if hasAlternatives { connection.abandon() } else { connection.doubtLeader() }
         }
-        if failure.saysNoLeader { connection.abandon() }
-        // Nothing at all came while we waited: it may hang, which its PING would tell later. Elsewhere we lose nothing.
-        let hasWaited = begun.duration(to: .now) >= configuration.attemptTimeout
-        if failure.code == .timedOut, hasWaited, hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true {
-            connection.abandon()
-        }
-        return failure
+        if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
+    }
+
+    /// Nothing at all came while we waited: it may hang, which its PING would tell later. Elsewhere we lose nothing.
+    private func leaveIfSilent(
+        _ connection: EtcdConnection, _ failure: EtcdError, since begun: ContinuousClock.Instant
+    ) {
+        guard failure.code == .timedOut, begun.duration(to: .now) >= configuration.attemptTimeout else { return }
+        if hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true { connection.abandon() }
     }
 
     /// Whether there is another member to go to.

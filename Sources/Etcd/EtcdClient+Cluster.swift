@@ -44,8 +44,8 @@ extension EtcdConnection {
             let reply = try await maintenance.status(Etcdserverpb_StatusRequest(), options: options)
             return MemberStatus(
                 clusterID: reply.header.clusterID, memberID: reply.header.memberID, version: reply.version,
-                leader: reply.leader, revision: Revision(reply.header.revision), term: reply.raftTerm,
-                databaseBytes: reply.dbSize, errors: reply.errors)
+                leader: reply.leader, isLearner: reply.isLearner, revision: Revision(reply.header.revision),
+                term: reply.raftTerm, databaseBytes: reply.dbSize, errors: reply.errors)
         } catch {
             throw EtcdError(error, during: "status of \(endpoint)")
         }

@@ -7,16 +7,19 @@ internal import Synchronization
 extension EtcdClient {
     /// One connection after another, until cancelled.
     func keepConnected() async throws {
-        var failuresInARow = 0
+        var failures = FailureRow()
         while !Task.isCancelled {
             let endpoint = book.withLock { $0.current }
-            let wasReady = Mutex(false)
+            let readySince = Mutex<ContinuousClock.Instant?>(nil)
             var failure: EtcdError?
             do {
-                try await EtcdConnection.run(to: endpoint, making) { connection in
+                let owner = EtcdConnection.Owner { connection in
                     try await self.greet(connection)
-                    wasReady.withLock { $0 = true }
+                    readySince.withLock { $0 = .now }
+                } follow: { connection, doubts in
+                    try await self.followLeader(of: connection, doubts)
                 }
+                try await EtcdConnection.run(to: endpoint, making, owner)
             } catch is CancellationError {
                 break
             } catch {
@@ -26,19 +29,19 @@ extension EtcdClient {
             if Task.isCancelled { break }
             if let failure, failure.code == .configuration { throw failure }
             let endpoints = book.withLock { $0.count }
-            if wasReady.withLock({ $0 }) {
+            let since = readySince.withLock { $0 }
+            failures.ended(wasGood: since != nil, lived: since?.duration(to: .now) ?? .zero)
+            if since != nil {
                 knowledgeState.withLock { $0.disconnected(now: .now) }
-                failuresInARow = 0
             } else {
-                failuresInARow += 1
-                let isRoundOver = failuresInARow >= endpoints
+                let isRoundOver = failures.count >= endpoints
                 let action = knowledgeState.withLock { $0.failed(isRoundOver: isRoundOver, now: .now) }
                 tell(action, failure: failure, endpoint: endpoint)
             }
             book.withLock { $0.advance() }
             // The other members first, without patience; a round without success earns a longer wait. There is always
             // some, by chance up to the shortest.
-            try? await pause(afterAttempt: failuresInARow / endpoints)
+            try? await pause(afterAttempt: failures.count / endpoints)
         }
     }
 
@@ -46,16 +49,17 @@ extension EtcdClient {
         let doublings = calm.withLock { $0 }
         return EtcdConnection.Making(
             configuration: configuration, tls: tlsFiles, keepaliveTime: configuration.keepaliveTime * (1 << doublings),
-            logger: logger
-        ) { [self] in
-            let now = calm.withLock { calm in
-                calm = min(calm + 1, Self.mostDoublings)
-                return calm
-            }
-            logger.warning(
-                "etcd asks for fewer pings",
-                metadata: ["interval": "\((configuration.keepaliveTime * (1 << now)).components.seconds) s"])
+            logger: logger, onCalm: { [self] in pingLess() }, onLeaving: { [self] in slot.clear(after: nil) })
+    }
+
+    private func pingLess() {
+        let now = calm.withLock { calm in
+            calm = min(calm + 1, Self.mostDoublings)
+            return calm
         }
+        logger.warning(
+            "etcd asks for fewer pings",
+            metadata: ["interval": "\((configuration.keepaliveTime * (1 << now)).components.seconds) s"])
     }
 
     /// 10 s become at most 320: far beyond what any server demands (etcd: 5 s; gRPC's default: 5 min).
@@ -77,6 +81,7 @@ extension EtcdClient {
         }
         try check(status, of: connection.endpoint)
         let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
+        if status.leader == 0 { connection.doubtLeader() }
         if isHistoryBroken {
             logger.warning(
                 "another history: everything is listed anew",
@@ -128,16 +133,16 @@ extension EtcdClient {
     private static let catchUpInterval = Duration.milliseconds(100)
 
     private func check(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
-        if status.leader == 0, book.withLock({ $0.count }) > 1 {
-            throw EtcdError(.unavailable, "\(endpoint) has no leader")
-        }
+        // Alone, either may still answer what any member may.
+        if hasAlternatives, status.leader == 0 { throw EtcdError(.unavailable, "\(endpoint) has no leader") }
+        if hasAlternatives, status.isLearner { throw EtcdError(.unavailable, "\(endpoint) is a learner") }
         if let minimum = configuration.minimumVersion, EtcdVersion(status.version).map({ $0 < minimum }) ?? true {
             throw EtcdError(
                 .unavailable, "\(endpoint) is etcd \(status.version); \(minimum) is the oldest that is used")
         }
     }
 
-    private func tell(_ action: KnowledgeStateMachine.Action, failure: EtcdError?, endpoint: EtcdEndpoint) {
+    func tell(_ action: KnowledgeStateMachine.Action, failure: EtcdError?, endpoint: EtcdEndpoint) {
         switch action {
         case .none: break
         case .tellStale:
@@ -152,32 +157,6 @@ extension EtcdClient {
             logger.info(
                 "knowledge is fresh again",
                 metadata: ["endpoint": "\(endpoint)", "after": "\(outage.components.seconds) s"])
-        }
-    }
-
-    // MARK: - What changes while we are connected
-
-    /// Looks at the files of TLS; new ones make a new connection, on which everything goes on.
-    func followFiles() async throws {
-        while true {
-            try await Task.sleep(for: configuration.tlsReloadInterval)
-            switch tlsFiles.lookAgain() {
-            case .unchanged: break
-            case .changed:
-                logger.notice("TLS files have changed", metadata: ["connection": "made anew"])
-                slot.current?.abandon()
-            case .broken(let error):
-                logger.error("TLS files cannot be used, the last good ones are kept", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    /// Learns the members' client URLs now and then.
-    func followMembers(every interval: Duration) async throws {
-        while true {
-            if let members = try? await memberList() { book.withLock { $0.learn(members) } }
-            // ±20 %, so that many clients do not ask at once.
-            try await Task.sleep(for: interval * Double.random(in: 0.8..<1.2))
         }
     }
 }

@@ -47,7 +47,15 @@ extension EtcdClient {
         var request = first
         var found: [KeyValue] = []
         while true {
-            let page = try await self.page(request, of: range)
+            let page: Etcdserverpb_RangeResponse
+            do {
+                page = try await self.page(request, of: range)
+            } catch {
+                // Few keys with large values do in several answers what one is too small for.
+                guard error.saysUnreadable, request.limit > 1 else { throw error }
+                request.limit /= 2
+                continue
+            }
             found += page.kvs.map { KeyValue($0) }
             if request.revision == 0 { request.revision = page.header.revision }
             guard page.more, let last = page.kvs.last else {

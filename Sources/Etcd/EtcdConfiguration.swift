@@ -10,8 +10,9 @@ public struct EtcdConfiguration: Sendable {
     /// A user of etcd's own authentication; nil: none, or the certificate's CommonName.
     public var credentials: EtcdCredentials?
 
-    /// TCP connect, TLS and the first answer of a member together. 2 s: a member on the same continent answers in well
-    /// under one, and the next endpoint should not wait longer for a dead one.
+    /// Of each step that takes a member into use: TCP connect; authentication; the first answer, TLS before it included.
+    /// 2 s: a member on the same continent answers in well under one, and the next endpoint should not wait longer for a
+    /// dead one.
     public var connectTimeout: Duration = .seconds(2)
     /// Deadline of one call, waiting for a connection included. 5 s: etcd's own request timeout at its default
     /// election time is 7 s, of which 5 s are for the disk and the network (server/config.ReqTimeout).

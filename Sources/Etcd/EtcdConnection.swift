@@ -31,8 +31,11 @@ struct EtcdConnection: Sendable {
     var maintenance: Etcdserverpb_Maintenance.Client<Transport> { .init(wrapping: client) }
     var auth: Etcdserverpb_Auth.Client<Transport> { .init(wrapping: client) }
 
+    /// Which of the TLS files it was made of; nil: it is plain.
+    let filesGeneration: Int?
     /// What this connection's calls show; one without text where no user is configured.
     let tokens: Slot<AuthToken>
+    private let doubts: AsyncStream<Void>.Continuation
     private let refusals: AsyncStream<Void>.Continuation
 
     /// The server did not take the token: what comes waits for the next one.
@@ -49,6 +52,9 @@ struct EtcdConnection: Sendable {
     /// Ends the connection; calls under way fail as unavailable.
     func abandon() { abandoned.finish() }
 
+    /// The member does not lead anywhere at the moment, and there is no other: its leader is to be asked for again.
+    func doubtLeader() { doubts.yield() }
+
     /// What a connection is made of, beside its endpoint.
     struct Making: Sendable {
         let configuration: EtcdConfiguration
@@ -58,17 +64,28 @@ struct EtcdConnection: Sendable {
         let logger: Logger
         /// The server asked for fewer PINGs (ENHANCE_YOUR_CALM).
         let onCalm: @Sendable () -> Void
+        /// No call is to begin any more: the server has said GOAWAY, or the connection is gone.
+        let onLeaving: @Sendable () -> Void
     }
 
-    /// Connects, tells `onReady`, and returns when the connection is gone for whatever reason.
+    /// What takes a connection into use.
+    struct Owner: Sendable {
+        /// Asks the first question. Throws when the member is not to be used.
+        let greet: @Sendable (EtcdConnection) async throws -> Void
+        /// Runs from then on; called with what `doubtLeader` tells.
+        let follow: @Sendable (EtcdConnection, AsyncStream<Void>) async throws -> Void
+    }
+
+    private enum Step { case greeted, goingAway, over }
+
+    /// Connects, has its owner greet the member, and returns when the connection is gone for whatever reason.
     /// - Throws: `EtcdError` when the connection could not be made.
-    static func run(
-        to endpoint: EtcdEndpoint, _ making: Making,
-        onReady: @escaping @Sendable (EtcdConnection) async throws -> Void
-    ) async throws {
+    static func run(to endpoint: EtcdEndpoint, _ making: Making, _ owner: Owner) async throws {
         let (abandonment, abandoned) = AsyncStream<Void>.makeStream()
         let failureOfTLS = Mutex<String?>(nil)
-        let transport = try await connect(to: endpoint, making) { code in
+        // Files that cannot be used end the attempt before it begins.
+        let secured = endpoint.usesTLS ? try making.tls.secured() : nil
+        let transport = try await connect(to: endpoint, making, secured) { code in
             if code == enhanceYourCalm { making.onCalm() }
             abandoned.yield()
         } onTLSFailure: { reason in
@@ -76,38 +93,65 @@ struct EtcdConnection: Sendable {
         }
         let tokens = Slot<AuthToken>("token")
         let (refused, refusals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (doubted, doubts) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let client = GRPCClient(transport: transport, interceptors: [TokenInterceptor(tokens: tokens)])
         let connection = EtcdConnection(
-            endpoint: endpoint, client: client, abandoned: abandoned, tokens: tokens, refusals: refusals)
+            endpoint: endpoint, client: client, abandoned: abandoned, filesGeneration: secured?.generation,
+            tokens: tokens, doubts: doubts, refusals: refusals)
         var end: (any Error)?
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await client.runConnections() }
-                group.addTask { try await connection.serve(onReady, until: abandonment) }
-                group.addTask { await connection.keepToken(making, refused) }
-                // The first to end decides: the transport closed, the handshake failed or somebody abandoned it.
+            try await withThrowingTaskGroup(of: Step.self) { group in
+                group.addTask {
+                    try await client.runConnections()
+                    return .over
+                }
+                group.addTask {
+                    await connection.keepToken(making, refused)
+                    return .over
+                }
+                group.addTask { await step(of: abandonment) }
+                group.addTask {
+                    try await owner.greet(connection)
+                    return .greeted
+                }
                 defer { group.cancelAll() }
-                try await group.next()
+                var isGreeted = false
+                while let step = try await group.next(), step != .over {
+                    if step == .greeted {
+                        isGreeted = true
+                        group.addTask {
+                            try await owner.follow(connection, doubted)
+                            return .over
+                        }
+                    } else if isGreeted {
+                        making.onLeaving()
+                        group.addTask { await Self.step(of: abandonment) }
+                        group.addTask {
+                            try await Task.sleep(for: goAwayGrace)
+                            return .over
+                        }
+                    } else {
+                        // Nobody has asked anything yet.
+                        break
+                    }
+                }
             }
         } catch {
             end = error
         }
+        // In this order: who waits for its token asks for the next connection, and must not be given this one again.
+        making.onLeaving()
+        tokens.refuse(with: EtcdError(.unavailable, "the connection to \(endpoint) has ended", cause: end))
         if let reason = failureOfTLS.withLock({ $0 }) {
             throw EtcdError(.unavailable, "connect to \(endpoint): \(reason)", cause: end)
         }
         if let end { throw end }
     }
 
-    /// Returns when the connection is to be left.
-    private func serve(
-        _ onReady: @Sendable (EtcdConnection) async throws -> Void, until abandonment: AsyncStream<Void>
-    ) async throws {
-        try await onReady(self)
-        // A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
-        for await _ in abandonment {
-            try await Task.sleep(for: Self.goAwayGrace)
-            return
-        }
+    /// A GOAWAY yields: what is under way may still be answered. `abandon` finishes.
+    private static func step(of abandonment: AsyncStream<Void>) async -> Step {
+        for await _ in abandonment { return .goingAway }
+        return .over
     }
 
     /// Returns when cancelled.
@@ -129,61 +173,6 @@ struct EtcdConnection: Sendable {
     private static let enhanceYourCalm: UInt32 = 0xb
     /// What a server that says GOAWAY gets to answer what was asked before it is left.
     private static let goAwayGrace = Duration.milliseconds(500)
-
-    private static func connect(
-        to endpoint: EtcdEndpoint, _ making: Making, onGoAway: @escaping @Sendable (UInt32) -> Void,
-        onTLSFailure: @escaping @Sendable (String) -> Void
-    ) async throws -> Transport {
-        let configuration = making.configuration
-        let timeout = TimeAmount.nanoseconds(configuration.connectTimeout.nanoseconds)
-        // Files that cannot be used end the attempt before it begins.
-        if endpoint.usesTLS { _ = try making.tls.context() }
-        do {
-            return try await .wrapping(config: transportConfig(endpoint, making)) { configure in
-                try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                    .connectTimeout(timeout)
-                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                    .connect(host: endpoint.host, port: endpoint.port) { channel in
-                        channel.eventLoop.makeCompletedFuture {
-                            let pipeline = channel.pipeline.syncOperations
-                            if endpoint.usesTLS {
-                                try pipeline.addHandler(making.tls.makeHandler(host: endpoint.host))
-                                let showsCertificate = configuration.tls?.certificateFile != nil
-                                try pipeline.addHandler(
-                                    TLSWitness(showsCertificate: showsCertificate, onFailure: onTLSFailure))
-                            }
-                            if configuration.answersPings { try pipeline.addHandler(PingAnswerer(onGoAway: onGoAway)) }
-                        }.flatMap { configure(channel) }
-                    }
-            }
-        } catch {
-            throw EtcdError(.unavailable, "connect to \(endpoint): \(describeConnectFailure(error))", cause: error)
-        }
-    }
-
-    private static func transportConfig(
-        _ endpoint: EtcdEndpoint, _ making: Making
-    ) -> Transport.Config {
-        .defaults { config in
-            config.http2.authority = endpoint.authority
-            // A watch may be silent for hours: idleness is no reason to close.
-            config.connection.maxIdleTime = nil
-            // Also without calls: told otherwise, grpc-swift-nio-transport 2.9.2 stops its timer when the last stream
-            // ends and never starts it again (ClientConnectionHandler._streamClosed), here after the first question;
-            // a member that hangs was then never noticed. A watch or a lease's stream is open nearly always, so
-            // that etcd, which counts PINGs without any, has no cause to complain.
-            config.connection.keepalive = .init(
-                time: making.keepaliveTime, timeout: making.configuration.keepaliveTimeout, allowWithoutCalls: true)
-        }
-    }
-
-    /// NIO's connect error lists every address that was tried, as a dump; an operator wants the reason.
-    private static func describeConnectFailure(_ error: any Error) -> String {
-        guard let error = error as? NIOConnectionError else { return "\(error)" }
-        if let first = error.connectionErrors.first { return "\(first.error)" }
-        if error.dnsAError != nil || error.dnsAAAAError != nil { return "name \(error.host) does not resolve" }
-        return "no address for \(error.host)"
-    }
 }
 
 extension Duration {

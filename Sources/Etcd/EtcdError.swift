@@ -67,6 +67,17 @@ public struct EtcdError: Error, Sendable, CustomStringConvertible {
     /// Whether the member that answered has lost its quorum, so that another one should be asked.
     var saysNoLeader: Bool { code == .unavailable && message.contains("no leader") }
 
+    /// Whether a learner answered, which serves next to nothing (ErrGRPCNotSupportedForLearner).
+    var saysLearner: Bool { message.contains("not supported for learner") }
+
+    /// Whether an answer could not be read, most likely since it was over `EtcdConfiguration.maximumMessageBytes`. The same
+    /// question would have it again.
+    var saysUnreadable: Bool { code == .other && message.contains(Self.unreadable) }
+
+    /// How the transport says that (grpc-swift-nio-transport 2.9.2, GRPCStreamStateMachine): as an internal error, on a
+    /// stream that we have not closed without the reason.
+    private static let unreadable = "Failed to decode message"
+
     /// ErrGRPCAuthNotEnabled.
     var saysAuthenticationIsOff: Bool { message.contains("authentication is not enabled") }
 
@@ -89,15 +100,23 @@ extension EtcdError {
         }
     }
 
+    /// As `init`, for a call with a deadline: gRPC's own cancels it, which must not look as if the caller had.
+    static func ofCall(
+        _ error: any Error, _ what: String, key: String? = nil, to endpoint: EtcdEndpoint
+    ) -> EtcdError {
+        let failure = EtcdError(error, during: what, key: key)
+        guard failure.code == .cancelled, !Task.isCancelled else { return failure }
+        return EtcdError(.timedOut, "\(what): no answer from \(endpoint) in time", cause: error, key: key)
+    }
+
     private static func code(of error: RPCError) -> Code {
         switch error.code {
+        case .internalError where error.message.contains(unreadable): .other
         case .unavailable, .internalError, .aborted: .unavailable
         case .deadlineExceeded: .timedOut
         case .permissionDenied: .permissionDenied
         case .unauthenticated: .unauthenticated
         case .resourceExhausted where error.message.contains("database space exceeded"): .outOfSpace
-        // Ours: the transport's limit for what it takes. The same answer would come again.
-        case .resourceExhausted where error.message.contains("maximum payload size"): .other
         // "too many requests": the server sheds load.
         case .resourceExhausted: .unavailable
         case .notFound where error.message.contains("lease not found"): .leaseNotFound
@@ -106,6 +125,8 @@ extension EtcdError {
         case .invalidArgument where error.message.contains("user name is empty"): .unauthenticated
         // Users or roles have changed since the token was given (ErrGRPCAuthOldRevision).
         case .invalidArgument where error.message.contains("revision of auth store is old"): .unauthenticated
+        // What 3.6 says of it; before, it is "unavailable".
+        case .failedPrecondition where error.message.contains("not supported for learner"): .unavailable
         case .invalidArgument, .failedPrecondition: .invalidArgument
         case .dataLoss: .dataLoss
         // gRPC's own deadline cancels the call and then says so by this code.

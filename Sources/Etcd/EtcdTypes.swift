@@ -77,6 +77,8 @@ public struct MemberStatus: Hashable, Sendable {
     public let version: String
     /// 0 when the member knows no leader.
     public let leader: UInt64
+    /// Whether it still copies the others' state, and answers next to nothing.
+    public let isLearner: Bool
     public let revision: Revision
     /// Raft's: grows with each election, never falls within one cluster's life.
     public let term: UInt64

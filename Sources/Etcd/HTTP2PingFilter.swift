@@ -39,7 +39,7 @@ struct HTTP2PingFilter {
     /// The part of a header or PING payload that has come so far; never more than nine bytes.
     private var partial = ByteBuffer()
 
-    /// Eats all of `input`. Outputs come in the order of the stream.
+    /// Eats all of `whole`. Outputs come in the order of the stream.
     mutating func consume(_ whole: ByteBuffer) -> [Output] {
         var input = whole
         var outputs: [Output] = []
@@ -52,22 +52,7 @@ struct HTTP2PingFilter {
                 input.moveReaderIndex(forwardBy: taken)
                 state = taken == remaining ? .header : .payload(remaining: remaining - taken)
             case .header:
-                if partial.readableBytes == 0, let header = input.peekHeader() {
-                    if header.isPingRequest {
-                        Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
-                        input.moveReaderIndex(forwardBy: Self.headerBytes)
-                        passFrom = input.readerIndex
-                        state = .ping
-                    } else {
-                        input.moveReaderIndex(forwardBy: Self.headerBytes)
-                        state = Self.state(behind: header)
-                    }
-                } else {
-                    Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
-                    gather(Self.headerBytes, from: &input)
-                    passFrom = input.readerIndex
-                    if let header = partial.peekHeader() { finishHeader(header, into: &outputs) }
-                }
+                takeHeader(from: &input, of: whole, &passFrom, into: &outputs)
             case .ping:
                 gather(Self.pingBytes, from: &input)
                 passFrom = input.readerIndex
@@ -88,6 +73,24 @@ struct HTTP2PingFilter {
         }
         Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
         return outputs
+    }
+
+    /// A header that is there whole stays within what is passed on; one in pieces is gathered first.
+    private mutating func takeHeader(
+        from input: inout ByteBuffer, of whole: ByteBuffer, _ passFrom: inout Int, into outputs: inout [Output]
+    ) {
+        if partial.readableBytes == 0, let header = input.peekHeader() {
+            let begin = input.readerIndex
+            input.moveReaderIndex(forwardBy: Self.headerBytes)
+            guard header.isPingRequest else { return state = Self.state(behind: header) }
+            Self.pass(whole, from: passFrom, to: begin, into: &outputs)
+            state = .ping
+        } else {
+            Self.pass(whole, from: passFrom, to: input.readerIndex, into: &outputs)
+            gather(Self.headerBytes, from: &input)
+            if let header = partial.peekHeader() { finishHeader(header, into: &outputs) }
+        }
+        passFrom = input.readerIndex
     }
 
     private static func state(behind header: FrameHeader) -> State {

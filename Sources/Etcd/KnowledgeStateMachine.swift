@@ -53,11 +53,18 @@ struct KnowledgeStateMachine {
         let isBroken = status.map { compare($0) } ?? false
         hasConnected = true
         heard(revision: status?.revision ?? knowledge.revision, now: now)
+        return (asked(hasLeader: status?.leader != 0, now: now), isBroken)
+    }
+
+    /// The member that we are connected to says whether it has a leader. Without one it tells what it has, which may be
+    /// old, and takes no change.
+    mutating func asked(hasLeader: Bool, now: ContinuousClock.Instant) -> Action {
+        guard hasLeader else { return failed(now: now) }
         let since = knowledge.staleSince
         knowledge.staleSince = nil
-        guard isStaleTold, let since else { return (.none, isBroken) }
+        guard isStaleTold, let since else { return .none }
         isStaleTold = false
-        return (.tellFresh(after: since.duration(to: now)), isBroken)
+        return .tellFresh(after: since.duration(to: now))
     }
 
     private mutating func compare(_ status: MemberStatus) -> Bool {

@@ -93,8 +93,9 @@ public final class LeaseKeeper: Sendable {
     private func recheck(_ lease: LeaseID) async {
         var lost: LeaseID?
         do {
+            let asked = ContinuousClock.now
             let left = try await client.keepAliveOnce(lease, within: Self.recheckLimit)
-            lost = machine.withLock { $0.answered(lease, timeToLive: left ?? .zero, now: .now) }
+            lost = machine.withLock { $0.rechecked(lease, timeToLive: left ?? .zero, askedAt: asked, now: .now) }
         } catch {
             guard !Task.isCancelled else { return }
             lost = machine.withLock { $0.recheckFailed(of: lease, now: .now) }
@@ -106,6 +107,7 @@ public final class LeaseKeeper: Sendable {
         while !Task.isCancelled, machine.withLock({ $0.held }) != nil {
             do {
                 let connection = try await client.slot.connection(within: .seconds(1), for: "lease keepalive")
+                machine.withLock { $0.streamOpened(now: .now) }
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await self.stream(on: connection) }
                     group.addTask { try await self.leaveWhenSilent(connection) }
@@ -122,7 +124,6 @@ public final class LeaseKeeper: Sendable {
 
     /// Leaves a member that does not answer, where there is another.
     private func leaveWhenSilent(_ connection: EtcdConnection) async throws {
-        machine.withLock { $0.streamOpened(now: .now) }
         while !machine.withLock({ $0.isUnanswered(now: .now) }) {
             try await Task.sleep(for: LeaseStateMachine.repeatAfter)
         }
@@ -146,8 +147,7 @@ public final class LeaseKeeper: Sendable {
             }
         } catch {
             let failure = EtcdError(error, during: "lease keepalive")
-            if failure.saysNoLeader { connection.abandon() }
-            if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
+            client.heed(failure, of: connection, token)
             throw failure
         }
     }

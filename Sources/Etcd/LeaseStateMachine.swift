@@ -29,8 +29,8 @@ struct LeaseStateMachine {
         /// When etcd counts the lease as gone unless it hears of us.
         var deadline: ContinuousClock.Instant
         var nextKeepAlive: ContinuousClock.Instant
-        /// When the first keepalive was sent that nobody has answered.
-        var askedSince: ContinuousClock.Instant?
+        /// When the keepalives were sent that nobody has answered on this stream, in order: etcd answers in order, too.
+        var asked: [ContinuousClock.Instant] = []
     }
 
     private(set) var held: Held?
@@ -49,18 +49,28 @@ struct LeaseStateMachine {
             nextKeepAlive: now + timeToLive / Self.keepAliveFraction)
     }
 
-    /// A keepalive was answered. - Returns: the lease that is lost, when the answer says so: a time to live of 0 is how
-    /// etcd says that it does not know the lease; it is no error.
+    /// A keepalive of the stream was answered. - Returns: the lease that is lost, when the answer says so: a time to live
+    /// of 0 is how etcd says that it does not know the lease; it is no error.
     mutating func answered(_ lease: LeaseID, timeToLive: Duration, now: ContinuousClock.Instant) -> LeaseID? {
+        guard let current = held, current.lease == lease else { return nil }
+        let asked = current.asked.first ?? now
+        if !current.asked.isEmpty { held?.asked.removeFirst() }
+        return rechecked(lease, timeToLive: timeToLive, askedAt: asked, now: now)
+    }
+
+    /// The question that `recheck` asked for was answered.
+    /// - Parameter askedAt: from then on etcd counts, at the earliest: the answer may have waited for us.
+    mutating func rechecked(
+        _ lease: LeaseID, timeToLive: Duration, askedAt: ContinuousClock.Instant, now: ContinuousClock.Instant
+    ) -> LeaseID? {
         guard var current = held, current.lease == lease else { return nil }
         guard timeToLive > .zero else {
             held = nil
             return lease
         }
         current.granted = timeToLive
-        current.deadline = now + timeToLive
+        current.deadline = max(current.deadline, askedAt + timeToLive)
         current.nextKeepAlive = now + timeToLive / Self.keepAliveFraction
-        current.askedSince = nil
         held = current
         return nil
     }
@@ -83,16 +93,16 @@ struct LeaseStateMachine {
         guard var current = held else { return .grant }
         guard now >= current.nextKeepAlive else { return .wait(until: current.nextKeepAlive) }
         current.nextKeepAlive = now + Self.repeatAfter
-        current.askedSince = current.askedSince ?? now
+        current.asked.append(now)
         held = current
         return .keepAlive(current.lease)
     }
 
     /// A new stream, on which the lease is asked for at once: whoever it leads to has the same patience from now on.
-    mutating func streamOpened(now: ContinuousClock.Instant) { held?.askedSince = now }
+    mutating func streamOpened(now: ContinuousClock.Instant) { held?.asked = [now] }
 
     /// Whether whoever we ask has been silent for too long.
     func isUnanswered(now: ContinuousClock.Instant) -> Bool {
-        held?.askedSince.map { $0.duration(to: now) >= Self.patience } ?? false
+        held?.asked.first.map { $0.duration(to: now) >= Self.patience } ?? false
     }
 }

@@ -112,9 +112,16 @@ extension Slot where Value == EtcdConnection {
     /// The connection, once it may be used: with a token where one is needed.
     func connection(within limit: Duration, for what: String) async throws(EtcdError) -> EtcdConnection {
         let deadline = ContinuousClock.now + limit
-        let connection = try await value(within: limit, for: what)
-        _ = try await connection.tokens.value(within: ContinuousClock.now.duration(to: deadline), for: what)
-        return connection
+        while true {
+            let connection = try await value(within: ContinuousClock.now.duration(to: deadline), for: what)
+            do {
+                _ = try await connection.tokens.value(within: ContinuousClock.now.duration(to: deadline), for: what)
+                return connection
+            } catch {
+                // It has ended while we waited: there will be another.
+                guard error.code == .unavailable, ContinuousClock.now < deadline else { throw error }
+            }
+        }
     }
 }
 

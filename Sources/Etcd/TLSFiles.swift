@@ -21,10 +21,24 @@ final class TLSFiles: Sendable {
     }
 
     private struct State {
-        var context: NIOSSLContext?
+        var secured: Secured?
         var used: Contents?
         /// Told once for the same contents.
         var complained: Contents?
+    }
+
+    /// What a connection's TLS is made of.
+    struct Secured: Sendable {
+        let context: NIOSSLContext
+        /// Grows with each change of the files.
+        let generation: Int
+
+        /// - Parameter host: as in the endpoint; the peer's certificate must carry it.
+        func makeHandler(host: String) throws -> NIOSSLClientHandler {
+            // A literal is no server name (RFC 6066); NIOSSL then checks the certificate's IP entries against the peer.
+            let hostname = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+            return try NIOSSLClientHandler(context: context, serverHostname: hostname)
+        }
     }
 
     enum Look {
@@ -39,12 +53,12 @@ final class TLSFiles: Sendable {
 
     init(_ tls: EtcdTLS) { self.tls = tls }
 
-    /// The context of new connections.
+    /// What new connections are made of, from the files as they are.
     /// - Throws: `.configuration` when the files cannot be used and never could.
-    func context() throws(EtcdError) -> NIOSSLContext {
+    func secured() throws(EtcdError) -> Secured {
         // What is broken by now is told by those who look for it.
         let look = lookAgain(isTold: false)
-        if let context = state.withLock({ $0.context }) { return context }
+        if let secured = state.withLock({ $0.secured }) { return secured }
         guard case .broken(let error) = look else { preconditionFailure("files were read and made no context") }
         throw error
     }
@@ -63,8 +77,8 @@ final class TLSFiles: Sendable {
             do {
                 let context = try Self.makeContext(contents)
                 return state.withLock { state in
-                    let isFirst = state.context == nil
-                    state.context = context
+                    let isFirst = state.secured == nil
+                    state.secured = Secured(context: context, generation: (state.secured?.generation ?? 0) + 1)
                     state.used = contents
                     state.complained = nil
                     return isFirst ? .unchanged : .changed
@@ -80,7 +94,7 @@ final class TLSFiles: Sendable {
     private func broken(_ error: any Error, _ contents: Contents, isTold: Bool) -> Look {
         let isToldAlready = state.withLock { state in
             defer { if isTold { state.complained = contents } }
-            return state.complained == contents && state.context != nil
+            return state.complained == contents && state.secured != nil
         }
         if isToldAlready { return .unchanged }
         let message =
@@ -116,10 +130,6 @@ final class TLSFiles: Sendable {
         return try NIOSSLContext(configuration: configuration)
     }
 
-    /// - Parameter host: as in the endpoint; the peer's certificate must carry it.
-    func makeHandler(host: String) throws -> NIOSSLClientHandler {
-        // A literal is no server name (RFC 6066); NIOSSL then checks the certificate's IP entries against the peer.
-        let hostname = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
-        return try NIOSSLClientHandler(context: context(), serverHostname: hostname)
-    }
+    /// Of what was read last and was good; 0 before.
+    var generation: Int { state.withLock { $0.secured?.generation ?? 0 } }
 }

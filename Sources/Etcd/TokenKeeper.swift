@@ -52,6 +52,8 @@ struct TokenKeeper: Sendable {
                 if born.duration(to: .now) < Self.shortestLife { try await Task.sleep(for: Self.shortestLife) }
             } catch let error as EtcdError {
                 failures += 1
+                // It will not take anybody before it is a member.
+                if error.saysLearner { connection.abandon() }
                 let isRefused = !error.isTransient
                 if isRefused { connection.tokens.refuse(with: error) } else { connection.tokens.clear(after: error) }
                 if isRefused, error.message != lastComplaint {
@@ -76,12 +78,9 @@ struct TokenKeeper: Sendable {
         do {
             return try await connection.auth.authenticate(request, options: options).token
         } catch {
-            let failure = EtcdError(error, during: "authentication of user \(credentials.user)")
+            let failure = EtcdError.ofCall(
+                error, "authentication of user \(credentials.user)", to: connection.endpoint)
             if failure.saysAuthenticationIsOff { return nil }
-            // A deadline of gRPC's shows as a cancellation of the call.
-            if failure.code == .cancelled, !Task.isCancelled {
-                throw EtcdError(.timedOut, "authentication of user \(credentials.user): no answer in time")
-            }
             // "invalid user ID or password" comes as an invalid argument.
             if failure.code == .invalidArgument { throw EtcdError(.unauthenticated, failure.message, cause: error) }
             if failure.code == .cancelled { throw CancellationError() }

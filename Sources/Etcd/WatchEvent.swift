@@ -7,6 +7,13 @@ public enum WatchChange: Hashable, Sendable {
     /// A delete carries neither the value nor the lease that were there.
     case delete(key: [UInt8], Revision)
 
+    public var key: [UInt8] {
+        switch self {
+        case .put(let keyValue): keyValue.key
+        case .delete(let key, _): key
+        }
+    }
+
     public var modRevision: Revision {
         switch self {
         case .put(let keyValue): keyValue.modRevision

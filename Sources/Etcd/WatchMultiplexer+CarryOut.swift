@@ -3,6 +3,64 @@
 
 internal import EtcdProtos
 internal import SwiftProtobuf
+internal import Synchronization
+
+extension WatchMultiplexer {
+    func relist(_ id: WatchStateMachine.WatcherID, _ range: KeyRange, on client: EtcdClient) async {
+        client.relisted()
+        var attempt = 0
+        while !Task.isCancelled, let consumer = state.withLock({ $0.consumers[id] }) {
+            do {
+                let epoch = state.withLock { $0.machine.epoch }
+                let listing = try await client.list(range)
+                if let rest = state.withLock({ $0.deliver(listing, to: id, askedIn: epoch) }) {
+                    perform(rest)
+                    return
+                }
+            } catch {
+                guard error.isTransient else {
+                    consumer.finish(throwing: error)
+                    return remove(id)
+                }
+            }
+            attempt += 1
+            try? await client.pause(afterAttempt: attempt)
+        }
+    }
+
+    /// What is left for the stream itself to do.
+    struct Orders {
+        var leaveBecause: String?
+        var renewsToken = false
+    }
+
+    @discardableResult
+    func step(_ event: (inout WatchStateMachine) -> [WatchStateMachine.Action]) -> Orders {
+        let rest = state.withLock { state in
+            let actions = event(&state.machine)
+            return state.carryOut(actions)
+        }
+        return perform(rest)
+    }
+
+    @discardableResult
+    func perform(_ actions: [WatchStateMachine.Action]) -> Orders {
+        var orders = Orders()
+        for action in actions {
+            switch action {
+            case .relist(let id, let range): jobContinuation.yield(.relist(id, range))
+            case .rest(let id, let attempt): jobContinuation.yield(.rest(id, attempt: attempt))
+            case .fail(let id, let code, let reason):
+                let consumer = state.withLock { $0.consumers.removeValue(forKey: id) }
+                consumer?.finish(throwing: EtcdError(code, "watch refused: \(reason)"))
+            case .reconnect(let reason): orders.leaveBecause = reason
+            case .renewToken: orders.renewsToken = true
+            case .create, .cancel, .deliver: break
+            }
+        }
+        return orders
+    }
+}
 
 extension WatchMultiplexer.State {
     /// Does what must not be overtaken: requests go on the stream, events to their consumers.

@@ -18,20 +18,19 @@ final class WatchMultiplexer: Sendable {
         var machine: WatchStateMachine
         var consumers: [WatchStateMachine.WatcherID: WatchQueue] = [:]
         var requests: AsyncStream<Etcdserverpb_WatchRequest>.Continuation?
+        /// `run` has returned: nothing will come any more.
+        var hasEnded = false
     }
 
     /// What takes time: done beside the stream.
-    private enum Job {
+    enum Job {
         case relist(WatchStateMachine.WatcherID, KeyRange)
         case rest(WatchStateMachine.WatcherID, attempt: Int)
     }
 
-    /// A stream that lived so long, with something watched on it, was a good one: the next failure is the first again.
-    private static let settledTime = Duration.seconds(5)
-
     private let queueLimit: Int
-    private let state: Mutex<State>
-    private let (jobs, jobContinuation) = AsyncStream<Job>.makeStream()
+    let state: Mutex<State>
+    let (jobs, jobContinuation) = AsyncStream<Job>.makeStream()
     private let (wakeUps, wakeUp) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
     init(_ configuration: EtcdConfiguration) {
@@ -47,6 +46,7 @@ final class WatchMultiplexer: Sendable {
         let (id, queue, rest) = state.withLock { state in
             let (id, actions) = state.machine.added(range, from: revision, known: known)
             let queue = WatchQueue(limit: queueLimit) { [weak self] in self?.step { $0.drained(id) } }
+            if state.hasEnded { queue.finish() }
             state.consumers[id] = queue
             return (id, queue, state.carryOut(actions))
         }
@@ -78,6 +78,7 @@ final class WatchMultiplexer: Sendable {
             }
         }
         let consumers = state.withLock { state in
+            state.hasEnded = true
             defer { state.consumers = [:] }
             return state.consumers
         }
@@ -85,7 +86,7 @@ final class WatchMultiplexer: Sendable {
     }
 
     private func keepStreaming(on client: EtcdClient) async {
-        var failuresInARow = 0
+        var failures = FailureRow()
         var wakeUps = wakeUps.makeAsyncIterator()
         while !Task.isCancelled {
             if state.withLock({ $0.machine.isEmpty }) {
@@ -100,9 +101,8 @@ final class WatchMultiplexer: Sendable {
             } catch {
                 client.logger.debug("watch stream ended", metadata: ["error": "\(error)"])
             }
-            if wasGood.withLock({ $0 }), begun.duration(to: .now) >= Self.settledTime { failuresInARow = 0 }
-            failuresInARow += 1
-            try? await client.pause(afterAttempt: failuresInARow)
+            failures.ended(wasGood: wasGood.withLock { $0 }, lived: begun.duration(to: .now))
+            try? await client.pause(afterAttempt: failures.count)
         }
     }
 
@@ -140,8 +140,9 @@ final class WatchMultiplexer: Sendable {
             }
         } catch {
             let failure = EtcdError(error, during: "watch")
-            if failure.saysNoLeader { connection.abandon() }
-            if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
+            client.heed(failure, of: connection, token)
+            // On the next stream the same revision would come again.
+            if failure.saysUnreadable { step { $0.unreadable() } }
             throw failure
         }
     }
@@ -177,62 +178,5 @@ final class WatchMultiplexer: Sendable {
             }
             try await Task.sleep(until: lastHeard.instant + limit, clock: .continuous)
         }
-    }
-
-    private func relist(_ id: WatchStateMachine.WatcherID, _ range: KeyRange, on client: EtcdClient) async {
-        client.relisted()
-        var attempt = 0
-        while !Task.isCancelled, let consumer = state.withLock({ $0.consumers[id] }) {
-            do {
-                let epoch = state.withLock { $0.machine.epoch }
-                let listing = try await client.list(range)
-                if let rest = state.withLock({ $0.deliver(listing, to: id, askedIn: epoch) }) {
-                    perform(rest)
-                    return
-                }
-            } catch {
-                guard error.isTransient else {
-                    consumer.finish(throwing: error)
-                    return remove(id)
-                }
-            }
-            attempt += 1
-            try? await client.pause(afterAttempt: attempt)
-        }
-    }
-
-    // MARK: - Carrying out
-
-    /// What is left for the stream itself to do.
-    private struct Orders {
-        var leaveBecause: String?
-        var renewsToken = false
-    }
-
-    @discardableResult
-    private func step(_ event: (inout WatchStateMachine) -> [WatchStateMachine.Action]) -> Orders {
-        let rest = state.withLock { state in
-            let actions = event(&state.machine)
-            return state.carryOut(actions)
-        }
-        return perform(rest)
-    }
-
-    @discardableResult
-    private func perform(_ actions: [WatchStateMachine.Action]) -> Orders {
-        var orders = Orders()
-        for action in actions {
-            switch action {
-            case .relist(let id, let range): jobContinuation.yield(.relist(id, range))
-            case .rest(let id, let attempt): jobContinuation.yield(.rest(id, attempt: attempt))
-            case .fail(let id, let code, let reason):
-                let consumer = state.withLock { $0.consumers.removeValue(forKey: id) }
-                consumer?.finish(throwing: EtcdError(code, "watch refused: \(reason)"))
-            case .reconnect(let reason): orders.leaveBecause = reason
-            case .renewToken: orders.renewsToken = true
-            case .create, .cancel, .deliver: break
-            }
-        }
-        return orders
     }
 }

@@ -96,16 +96,20 @@ extension WatchStateMachine {
         return events.isEmpty ? [] : [.deliver(id, events)]
     }
 
+    /// One array a revision: the end of a lease may be ten thousand changes at once. What a response tells twice
+    /// (3.4.23 and before) is taken once: a revision changes a key only once, and comes before all later ones.
     private static func batches(of changes: [WatchChange]) -> [WatchEvent] {
         var events: [WatchEvent] = []
-        // One array a revision: the end of a lease may be ten thousand changes at once.
         var batch: [WatchChange] = []
+        var keys: Set<[UInt8]> = []
         for change in changes {
-            if let last = batch.last, last.modRevision != change.modRevision {
-                events.append(.changes(last.modRevision, batch))
+            if let last = batch.last?.modRevision, last != change.modRevision {
+                guard last < change.modRevision else { continue }
+                events.append(.changes(last, batch))
                 batch = []
+                keys = []
             }
-            batch.append(change)
+            if keys.insert(change.key).inserted { batch.append(change) }
         }
         if let last = batch.last { events.append(.changes(last.modRevision, batch)) }
         return events

@@ -7,63 +7,6 @@
 /// revision split over fragments is held back until its last one; the resume revision moves only with complete
 /// responses; what was seen is not seen again; compaction means listing anew, never a gap.
 struct WatchStateMachine {
-    struct WatcherID: Hashable {
-        let number: Int
-    }
-
-    enum Action: Equatable {
-        case create(watchID: Int64, KeyRange, from: Revision)
-        case cancel(watchID: Int64)
-        case deliver(WatcherID, [WatchEvent])
-        /// History is gone: list `range`, deliver a reset, then say `relisted`.
-        case relist(WatcherID, KeyRange)
-        /// The server refuses this watcher; waiting alone does not mend it.
-        case fail(WatcherID, EtcdError.Code, reason: String)
-        /// The server gave this watcher up for a reason that we do not know: wait, and say `rested`.
-        case rest(WatcherID, attempt: Int)
-        /// What the stream shows as our token may have ended.
-        case renewToken
-        /// This stream is of no use any more; open another, elsewhere when the member has no leader.
-        case reconnect(reason: String)
-    }
-
-    /// What of a response matters, with events already in our types.
-    struct Response {
-        var watchID: Int64
-        var revision: Revision
-        var isCreated = false
-        var isCanceled = false
-        var compactRevision = Revision(0)
-        var cancelReason = ""
-        var isFragment = false
-        var changes: [WatchChange] = []
-    }
-
-    enum Phase: Equatable {
-        /// Waits for its turn, or for a stream.
-        case queued
-        case creating(watchID: Int64)
-        case live(watchID: Int64)
-        case relisting
-        /// Given up by the server, and not tried again yet.
-        case resting
-        /// The consumer did not keep up: nothing is wanted before it is back.
-        case parked
-    }
-
-    struct Watcher {
-        let range: KeyRange
-        /// The first revision that has not been delivered.
-        var nextRevision: Revision
-        var phase = Phase.queued
-        /// Changes of fragments whose last one has not come.
-        var held: [WatchChange] = []
-        /// How often in a row the server has denied it, without a success in between.
-        var denials = 0
-        /// How often the server has given it up otherwise since it last told anything.
-        var refusals = 0
-    }
-
     /// Whether a refusal may mean that a token has ended. etcd 3.4 calls that "permission denied", too.
     let hasTokens: Bool
     var watchers: [WatcherID: Watcher] = [:]
@@ -167,6 +110,12 @@ struct WatchStateMachine {
             watchers[id]?.nextRevision = Revision(1)
             return relist(id)
         }
+    }
+
+    /// A message was too large for us, and nobody can say for whom it was: whoever is live lists anew, in pages.
+    mutating func unreadable() -> [Action] {
+        let live = watchers.filter { if case .live = $0.value.phase { true } else { false } }
+        return live.keys.sorted { $0.number < $1.number }.flatMap { relist($0) }
     }
 
     /// The time of `rest` is over.

@@ -31,11 +31,16 @@ import Testing
                 }
                 async let underWay = client.get("/a/1")
                 try await waitFor("a call under way") { old.script.leader == 9 }
+                let oldEndpoint = try await fakes[0].endpoint
                 fakes[0].sayGoAway()
+                try await waitFor("GOAWAY is heard") { client.slot.current?.endpoint != oldEndpoint }
+                // What begins now waits for the next member, although the old connection still stands.
+                async let later = client.get("/a/9")
                 old.change { $0.leader = 8 }
                 let answer = try await underWay
                 #expect(answer?.modRevision == Revision(11))
-                #expect(new.count(of: "Range") == 0)
+                let nothing = try await later
+                #expect(nothing == nil && old.count(of: "Range") == 1 && new.count(of: "Range") == 1)
                 let next = try await new.watch()
                 let create = try await next.create()
                 #expect(create.startRevision == 12)
@@ -53,14 +58,6 @@ import Testing
             _ = try await client.get("/a")
             #expect(fakes[0].member.count(of: "Status") >= 1 && fakes[0].member.count(of: "Range") == 0)
             #expect(fakes[1].member.count(of: "Range") == 1)
-        }
-    }
-
-    /// There is no other: it may still answer reads that need no leader.
-    @Test func aSingleMemberWithoutALeaderIsUsed() async throws {
-        try await withFake(prepare: { $0.change { $0.leader = 0 } }) { fake, client in
-            _ = try await client.list(.prefix("/a"), consistency: .serializable)
-            #expect(fake.member.ranges.all.map(\.serializable) == [true])
         }
     }
 
@@ -113,6 +110,33 @@ import Testing
             fakes[0].stop()
             _ = try await client.get("/a")
             #expect(fakes[1].member.count(of: "Range") == 1)
+        }
+    }
+
+    @Test func aLearnerIsPassedOver() async throws {
+        try await withFakes(2, prepare: { $0[0].change { $0.isLearner = true } }) { fakes, client in
+            _ = try await client.get("/a")
+            #expect(fakes[0].member.count(of: "Status") >= 1 && fakes[0].member.count(of: "Range") == 0)
+            #expect(fakes[1].member.count(of: "Range") == 1)
+        }
+    }
+
+    /// One that 3.6 does not let us ask: how it says so has changed, what it means has not.
+    @Test(arguments: [RPCError.Code.unavailable, .failedPrecondition])
+    func whoeverSaysThatItIsALearnerIsLeft(code: RPCError.Code) async throws {
+        try await withFakes(
+            2, configure: { $0.credentials = .init(user: "u", password: .literal("p")) },
+            prepare: { members in
+                members[1].giveTokens()
+                members[0].change {
+                    $0.authenticate = { _ in
+                        throw RPCError(code: code, message: "etcdserver: rpc not supported for learner")
+                    }
+                }
+            }
+        ) { fakes, client in
+            _ = try await client.get("/a")
+            #expect(fakes[0].member.authentications.all.count == 1 && fakes[1].member.count(of: "Range") == 1)
         }
     }
 

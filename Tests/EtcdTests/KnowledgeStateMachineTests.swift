@@ -8,10 +8,10 @@ import Testing
 @Suite struct KnowledgeStateMachineTests {
     private let start = ContinuousClock.now
 
-    private func status(_ cluster: UInt64, _ revision: Int64, term: UInt64 = 2) -> MemberStatus {
+    private func status(_ cluster: UInt64, _ revision: Int64, term: UInt64 = 2, leader: UInt64 = 1) -> MemberStatus {
         MemberStatus(
-            clusterID: cluster, memberID: 1, version: "3.4.23", leader: 1, revision: Revision(revision), term: term,
-            databaseBytes: 0, errors: [])
+            clusterID: cluster, memberID: 1, version: "3.4.23", leader: leader, isLearner: false,
+            revision: Revision(revision), term: term, databaseBytes: 0, errors: [])
     }
 
     @Test func tellsStaleOnceAndFreshOnce() {
@@ -69,6 +69,17 @@ import Testing
         _ = machine.connected(status(1, 5), now: start)
         #expect(machine.isOlder(status(1, 4)) && !machine.isOlder(status(1, 5)))
         #expect(!machine.isOlder(status(2, 1)), "waiting does not make it ours")
+    }
+
+    /// The only member answers, from what it knows: that is no fresh knowledge.
+    @Test func aMemberWithoutALeaderIsStaleUntilItHasOne() {
+        var machine = KnowledgeStateMachine()
+        #expect(machine.connected(status(1, 5, leader: 0), now: start).action == .tellStale)
+        #expect(machine.asked(hasLeader: false, now: start + .seconds(1)) == .none)
+        #expect(machine.knowledge.staleSince == start)
+        #expect(machine.asked(hasLeader: true, now: start + .seconds(3)) == .tellFresh(after: .seconds(3)))
+        #expect(machine.knowledge.staleSince == nil && machine.knowledge.reconnects == 0)
+        #expect(machine.asked(hasLeader: true, now: start + .seconds(4)) == .none)
     }
 
     @Test func isStaleFromTheFirstFailureWhenNothingWasEverHeard() {

@@ -31,7 +31,7 @@ import Testing
         _ = machine.next(now: start + .seconds(3))
         #expect(machine.answered(lease, timeToLive: .seconds(6), now: start + .seconds(4)) == nil)
         #expect(machine.next(now: start + .seconds(4)) == .wait(until: start + .seconds(6)))
-        #expect(machine.held?.deadline == start + .seconds(10))
+        #expect(machine.held?.deadline == start + .seconds(9), "etcd counts from the question at the earliest")
     }
 
     @Test func repeatsAnUnansweredKeepalive() {
@@ -71,8 +71,31 @@ import Testing
         var machine = held()
         let late = start + .seconds(60)
         #expect(machine.verdict(now: late) == .recheck(lease))
-        #expect(machine.answered(lease, timeToLive: .seconds(9), now: late) == nil)
-        #expect(machine.verdict(now: late) == .good(until: late + .seconds(9)))
+        let asked = late + .seconds(1)
+        #expect(machine.rechecked(lease, timeToLive: .seconds(9), askedAt: asked, now: late + .seconds(2)) == nil)
+        #expect(machine.verdict(now: late) == .good(until: asked + .seconds(9)))
+    }
+
+    /// etcd counts from when it answered, which we know only to be behind the question: read after a sleep, an answer
+    /// says nothing of what came since.
+    @Test func anAnswerThatWaitedForUsIsNoNewLife() {
+        var machine = held()
+        let asked = start + .seconds(3)
+        #expect(machine.next(now: asked) == .keepAlive(lease))
+        #expect(machine.next(now: asked + .milliseconds(500)) == .keepAlive(lease))
+        let woken = start + .seconds(60)
+        for _ in 0..<2 { #expect(machine.answered(lease, timeToLive: .seconds(9), now: woken) == nil) }
+        #expect(machine.held?.deadline == asked + .milliseconds(9500), "of the later question")
+        #expect(machine.verdict(now: woken) == .recheck(lease))
+    }
+
+    /// Questions of a stream that is gone are never answered.
+    @Test func aNewStreamsAnswersAreForItsOwnQuestions() {
+        var machine = held()
+        #expect(machine.next(now: start + .seconds(3)) == .keepAlive(lease))
+        machine.streamOpened(now: start + .seconds(5))
+        #expect(machine.answered(lease, timeToLive: .seconds(9), now: start + .seconds(6)) == nil)
+        #expect(machine.held?.deadline == start + .seconds(14))
     }
 
     @Test func whoeverDoesNotAnswerForTwoSecondsIsLeft() {

@@ -39,19 +39,19 @@ import Testing
     @Test func theSameFilesGiveTheSameContext() async throws {
         try await withFiles { files in
             let tls = TLSFiles(files.tls)
-            let first = try tls.context()
+            let first = try tls.secured().context
             #expect(!isChanged(tls.lookAgain()))
-            #expect(try tls.context() === first)
+            #expect(try tls.secured().context === first)
         }
     }
 
     @Test func newFilesGiveANewContext() async throws {
         try await withFiles { files in
             let tls = TLSFiles(files.tls)
-            let first = try tls.context()
+            let first = try tls.secured().context
             try files.use(certificate: "server", key: "server")
             #expect(isChanged(tls.lookAgain()))
-            #expect(try tls.context() !== first)
+            #expect(try tls.secured().context !== first)
             #expect(!isChanged(tls.lookAgain()), "told once")
         }
     }
@@ -60,11 +60,11 @@ import Testing
     @Test func halfOfARotationKeepsWhatWasGoodAndIsToldOnce() async throws {
         try await withFiles { files in
             let tls = TLSFiles(files.tls)
-            let first = try tls.context()
+            let first = try tls.secured().context
             try files.use(certificate: "server", key: "client")
             #expect(isBroken(tls.lookAgain()))
             #expect(!isBroken(tls.lookAgain()))
-            #expect(try tls.context() === first)
+            #expect(try tls.secured().context === first)
             try files.use(certificate: "server", key: "server")
             #expect(isChanged(tls.lookAgain()))
         }
@@ -75,7 +75,7 @@ import Testing
             try files.use(certificate: "server", key: "client")
             let tls = TLSFiles(files.tls)
             for _ in 0..<2 {
-                let error = #expect(throws: EtcdError.self) { try tls.context() }
+                let error = #expect(throws: EtcdError.self) { try tls.secured() }
                 #expect(error?.code == .configuration)
                 #expect(error?.message.contains("used.key") == true)
             }

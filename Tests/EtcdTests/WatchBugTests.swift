@@ -74,6 +74,24 @@ import Testing
         #expect(machine.received(response) == [])
     }
 
+    @Test(.row("E3")) func eventsThatComeTwiceInOneResponseAreToldOnce() {
+        var (machine, id) = live()
+        let again = machine.received(
+            .init(
+                watchID: 1, revision: Revision(22),
+                changes: [put("/a/1", 21), put("/a/2", 21), put("/a/1", 21), put("/a/1", 22), put("/a/2", 21)]))
+        #expect(
+            again == [
+                .deliver(
+                    id,
+                    [
+                        .changes(Revision(21), [put("/a/1", 21), put("/a/2", 21)]),
+                        .changes(Revision(22), [put("/a/1", 22)]),
+                    ])
+            ])
+        #expect(resumed(&machine) == [.create(watchID: 2, range, from: Revision(23))])
+    }
+
     /// etcd#20221: a watch that was created on a revision to come is told what is older than it.
     @Test(.row("E7")) func aWatchOnTheNextRevisionIsNotToldOlderOnes() {
         var machine = WatchStateMachine()

@@ -36,6 +36,17 @@ import Testing
         #expect(machine.relisted(id, at: Revision(7)) == [.create(watchID: 2, range, from: Revision(8))])
     }
 
+    /// A message over the limit: nobody knows whose it was, and on the next stream it would come again.
+    @Test func whatCannotBeReadIsListedForAllThatAreLive() {
+        var (machine, id) = live()
+        _ = machine.added(.prefix("/b/"), from: Revision(5))
+        #expect(machine.unreadable() == [.cancel(watchID: 1), .relist(id, range)], "the other is not there yet")
+        machine.streamClosed()
+        #expect(machine.relisted(id, at: Revision(7)) == [])
+        #expect(machine.streamOpened() == [.create(watchID: 3, .prefix("/b/"), from: Revision(5))])
+        #expect(machine.received(created(3)) == [.create(watchID: 4, range, from: Revision(8))])
+    }
+
     @Test func aListThatNobodyWaitsForIsNotDelivered() {
         let (machine, id) = live()
         #expect(!machine.mayDeliver(id, at: Revision(100), epoch: machine.epoch))

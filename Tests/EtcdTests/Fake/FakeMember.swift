@@ -19,6 +19,7 @@ final class FakeMember: Sendable {
         var memberID: UInt64 = 1
         /// 0: it knows none.
         var leader: UInt64 = 1
+        var isLearner = false
         var term: UInt64 = 2
         var revision: Int64 = 10
         var version = "3.5.16"

@@ -142,6 +142,7 @@ struct FakeMaintenance: Etcdserverpb_Maintenance.SimpleServiceProtocol {
             $0.header = member.header
             $0.version = script.version
             $0.leader = script.leader
+            $0.isLearner = script.isLearner
             $0.raftTerm = script.term
         }
     }

@@ -105,9 +105,16 @@ struct ModelServer {
     mutating func send(to id: Int64, _ dice: inout Dice) {
         guard let watch = watches[id], watch.next <= revision else { return }
         let last = Int64.random(in: watch.next...revision, using: &dice)
-        let events = (watch.next...last).flatMap { changes(in: watch.range, at: $0) }
+        var events = (watch.next...last).flatMap { changes(in: watch.range, at: $0) }
         watches[id]?.next = last + 1
         guard !events.isEmpty else { return }
+        if Int.random(in: 0..<10, using: &dice) == 0 {
+            // The same, within one response: some event, or everything up to it, comes again behind it.
+            let end = Int.random(in: 1...events.count, using: &dice)
+            let again = events[Int.random(in: 0..<end, using: &dice)..<end]
+            events.insert(contentsOf: again, at: end)
+            repeats += 1
+        }
         var pieces: [[WatchChange]] = [[]]
         for event in events {
             if pieces[pieces.count - 1].count > 0, Int.random(in: 0..<3, using: &dice) == 0 { pieces.append([]) }
@@ -154,15 +161,6 @@ extension KeyRange {
     func contains(_ key: [UInt8]) -> Bool {
         if end.isEmpty { return key == start }
         return !key.lexicographicallyPrecedes(start) && (end == [0] || key.lexicographicallyPrecedes(end))
-    }
-}
-
-extension WatchChange {
-    var key: [UInt8] {
-        switch self {
-        case .put(let keyValue): keyValue.key
-        case .delete(let key, _): key
-        }
     }
 }
 

@@ -5,27 +5,7 @@
 
 /// A `WatchStateMachine` and a `ModelServer`, moved by chance, and what the machine's consumers make of what they are told.
 struct WatchRun {
-    struct Counts {
-        var changes = 0
-        var resets = 0
-        var reconnects = 0
-        var fragments = 0
-        var repeats = 0
-        var bookmarks = 0
-        var breaks = 0
-
-        mutating func add(_ other: Counts) {
-            changes += other.changes
-            resets += other.resets
-            reconnects += other.reconnects
-            fragments += other.fragments
-            repeats += other.repeats
-            bookmarks += other.bookmarks
-            breaks += other.breaks
-        }
-    }
-
-    private struct Consumer {
+    struct Consumer {
         let range: KeyRange
         /// Everything in the range up to here was told.
         var position: Int64
@@ -37,21 +17,21 @@ struct WatchRun {
         var isAway = false
     }
 
-    private struct Relist {
+    struct Relist {
         let id: WatchStateMachine.WatcherID
         var answer: (epoch: Int, revision: Int64)?
     }
 
-    private var dice: Dice
-    private var server = ModelServer()
-    private var machine = WatchStateMachine()
-    private var consumers: [WatchStateMachine.WatcherID: Consumer] = [:]
-    private var watchIDs: [Int64: WatchStateMachine.WatcherID] = [:]
-    private var relists: [Relist] = []
-    private var resting: [WatchStateMachine.WatcherID] = []
-    private var isOpen = false
-    private(set) var breaches: [String] = []
-    private var counted = Counts()
+    var dice: Dice
+    var server = ModelServer()
+    var machine = WatchStateMachine()
+    var consumers: [WatchStateMachine.WatcherID: Consumer] = [:]
+    var watchIDs: [Int64: WatchStateMachine.WatcherID] = [:]
+    var relists: [Relist] = []
+    var resting: [WatchStateMachine.WatcherID] = []
+    var isOpen = false
+    var breaches: [String] = []
+    var counted = Counts()
 
     var counts: Counts {
         var counts = counted
@@ -61,6 +41,9 @@ struct WatchRun {
     }
 
     init(seed: UInt64) { dice = Dice(seed: seed) }
+
+    /// In order: a dictionary's own is another in each process, and a seed must repeat what it did.
+    private var consumerIDs: [WatchStateMachine.WatcherID] { consumers.keys.sorted { $0.number < $1.number } }
 
     // MARK: Moves
 
@@ -89,7 +72,7 @@ struct WatchRun {
     /// Everybody does what is still to be done.
     mutating func settle() {
         connect()
-        for id in consumers.keys where consumers[id]?.isAway == true {
+        for id in consumerIDs where consumers[id]?.isAway == true {
             consumers[id]?.isAway = false
             perform(machine.drained(id))
         }
@@ -118,7 +101,7 @@ struct WatchRun {
     }
 
     private mutating func remove() {
-        guard let id = consumers.keys.sorted(by: { $0.number < $1.number }).randomElement(using: &dice) else { return }
+        guard let id = consumerIDs.randomElement(using: &dice) else { return }
         consumers[id] = nil
         perform(machine.removed(id))
     }
@@ -130,7 +113,7 @@ struct WatchRun {
         perform(machine.streamOpened())
     }
 
-    private mutating func disconnect() {
+    mutating func disconnect() {
         guard isOpen else { return }
         isOpen = false
         server.disconnect()
@@ -159,7 +142,7 @@ struct WatchRun {
 
     /// A consumer that does not take what it is told, or takes it again.
     private mutating func leaveOrReturn() {
-        guard let id = consumers.keys.sorted(by: { $0.number < $1.number }).randomElement(using: &dice) else { return }
+        guard let id = consumerIDs.randomElement(using: &dice) else { return }
         let isAway = consumers[id]?.isAway ?? false
         consumers[id]?.isAway = !isAway
         perform(isAway ? machine.drained(id) : machine.overflowed(id))
@@ -207,59 +190,5 @@ struct WatchRun {
             breach(.bookmarkable, "a report at \(revision), told is \(consumer.position)")
         }
         consumers[id]?.bookmark = max(consumer.bookmark, revision)
-    }
-
-    // MARK: What the machine wants
-
-    private mutating func perform(_ actions: [WatchStateMachine.Action]) {
-        for action in actions {
-            switch action {
-            case .create(let watchID, let range, let from): create(watchID, range, from.rawValue)
-            case .cancel(let watchID):
-                watchIDs[watchID] = nil
-                server.cancel(watchID)
-            case .deliver(let id, let events): for event in events { take(event, id) }
-            case .relist(let id, _): relists.append(Relist(id: id))
-            case .rest(let id, _): resting.append(id)
-            case .reconnect: disconnect()
-            case .fail(_, let code, let reason): breaches.append("failed: \(code) \(reason)")
-            case .renewToken: breaches.append("a new token is asked for")
-            }
-        }
-    }
-
-    private mutating func create(_ watchID: Int64, _ range: KeyRange, _ from: Int64) {
-        let isBackwards = Int.random(in: 0..<5, using: &dice) == 0
-        server.create(watchID, range, from: from, goingBack: isBackwards ? Int64.random(in: 1...6, using: &dice) : 0)
-        guard let id = machine.byWatchID[watchID], let consumer = consumers[id] else { return }
-        watchIDs[watchID] = id
-        let expected = max(consumer.position, consumer.bookmark) + 1
-        if from != expected { breach(.resumable, "created from \(from), not \(expected)") }
-    }
-
-    private mutating func take(_ event: WatchEvent, _ id: WatchStateMachine.WatcherID) {
-        guard var consumer = consumers[id], case .changes(let at, let changes) = event else {
-            breaches.append("delivered to nobody, or not as changes")
-            return
-        }
-        let revision = at.rawValue
-        counted.changes += changes.count
-        if consumer.told.contains(revision) { breach(.unique, "\(revision) came before") }
-        if revision <= consumer.position { breach(.ordered, "\(revision) behind \(consumer.position)") }
-        if server.hasChanges(in: consumer.range, after: consumer.position, upTo: revision - 1) {
-            breach(.reliable, "nothing between \(consumer.position) and \(revision)")
-        }
-        let whole = server.changes(in: consumer.range, at: revision)
-        if Set(changes) != Set(whole) || changes.count != whole.count {
-            breach(.atomic, "\(changes.count) of \(whole.count) events of \(revision)")
-        }
-        for change in changes { consumer.table.apply(change) }
-        consumer.position = revision
-        consumer.told.insert(revision)
-        consumers[id] = consumer
-    }
-
-    private mutating func breach(_ guarantee: WatchPropertyTests.Guarantee, _ what: String) {
-        breaches.append("\(guarantee.rawValue): \(what)")
     }
 }
