@@ -15,7 +15,7 @@ extension Certificates {
         package var days: Int
 
         package init(
-            _ name: String, commonName: String? = nil, names: String = "DNS:localhost,IP:127.0.0.1,IP:::1",
+            _ name: String, commonName: String? = nil, names: String = Certificates.serverNames,
             usage: String = "serverAuth,clientAuth", days: Int = 2
         ) {
             self.name = name

@@ -12,7 +12,18 @@ package struct Certificates: Sendable {
     package var clientCertificate: String { "\(directory)/client.pem" }
     package var clientKey: String { "\(directory)/client.key" }
 
-    /// The server answers for `localhost`, 127.0.0.1 and ::1.
+    /// The arguments by which a legation command shows the client's and trusts the server's.
+    package var arguments: [String] {
+        ["--etcd-ca", authority, "--etcd-cert", clientCertificate, "--etcd-key", clientKey]
+    }
+
+    /// The same for etcdctl and etcd-mirror.
+    package var toolArguments: [String] { ["--cacert", authority, "--cert", clientCertificate, "--key", clientKey] }
+
+    /// Whom a server answers for: itself, or as one of a cluster's members.
+    package static let serverNames = "DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:127.0.0.3,IP:::1"
+
+    /// The server answers for `serverNames`.
     package static func make(on stage: Stage) async throws -> Certificates {
         let certificates = Certificates(directory: try stage.directory() + "/tls-\(UUID().uuidString)")
         try FileManager.default.createDirectory(atPath: certificates.directory, withIntermediateDirectories: true)
@@ -32,7 +43,7 @@ package struct Certificates: Sendable {
             openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
                 -extfile "$1.ext" -out "$1.pem" 2>/dev/null
         }
-        leaf server "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1" serverAuth,clientAuth
+        leaf server "subjectAltName=\(serverNames)" serverAuth,clientAuth
         leaf client "basicConstraints=CA:FALSE" clientAuth
         """
 }

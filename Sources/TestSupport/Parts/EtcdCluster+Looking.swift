@@ -90,18 +90,16 @@ extension EtcdCluster {
     }
 
     /// Waits until all members have the same keys, by `etcdctl endpoint hashkv`.
-    package func awaitEqualHashes() async throws {
+    /// - Parameter root: who asks where there are users.
+    package func awaitEqualHashes(as root: EtcdUser? = nil) async throws {
         try await waitFor("equal hashes of all members") {
-            var command = Command(
-                try members[0].version.program("etcdctl"), ["--endpoints", endpoints, "endpoint", "hashkv"],
-                environment: ["ETCDCTL_API": "3"])
-            command.network = network
-            let outcome = try await stage.run(command)
-            // A line a member: endpoint, hash.
-            let lines = outcome.output.split(separator: "\n").map { $0.split(separator: " ").last }
-            guard outcome.succeeded, lines.count == members.count, Set(lines).count == 1 else {
-                throw Unexpected("\(outcome)")
+            var said: [String] = []
+            for member in members {
+                let asked: any EtcdByHand = root?.asking(member) ?? member
+                said.append(try await asked.ctl("endpoint", "hashkv"))
             }
+            // Each: endpoint, hash.
+            guard Set(said.map { $0.split(separator: " ").last }).count == 1 else { throw Unexpected("\(said)") }
             return true
         }
     }

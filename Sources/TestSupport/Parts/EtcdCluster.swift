@@ -4,8 +4,8 @@
 import Foundation
 import ServiceModel
 
-/// Three real etcds in a network of their own, on 127.0.0.1, 127.0.0.2 and 127.0.0.3, with ports and data that outlive
-/// their restarts. Clients of the cluster run in that network too, in a group of their own, so that a fault can be
+/// Three real etcds in a network of their own, by default on 127.0.0.1, 127.0.0.2 and 127.0.0.3, with ports and data that
+/// outlive their restarts. Clients of the cluster run in that network too, in a group of their own, so that a fault can be
 /// theirs alone: what a test does by hand always gets through.
 package final class EtcdCluster: Sendable {
     package let members: [EtcdProcess]
@@ -13,14 +13,14 @@ package final class EtcdCluster: Sendable {
     /// A process that holds the network, and the disks if those are limited.
     let holder: ProcessUnderTest
 
-    fileprivate init(members: [EtcdProcess], holder: ProcessUnderTest, stage: Stage) {
+    init(members: [EtcdProcess], holder: ProcessUnderTest, stage: Stage) {
         self.members = members
         self.holder = holder
         self.stage = stage
     }
 
-    /// What clusters run: 3.4.23, or what `LEGATION_ETCD_VERSION` says (`make slow`). Never 3.5.1, which can lose
-    /// consistency when a member is killed.
+    /// What clusters run whose test names no version: 3.4.23, or what `LEGATION_ETCD_VERSION` says (`make slow`). Never
+    /// 3.5.1, which can lose consistency when a member is killed; tests that kill none may name it.
     package static var version: EtcdProcess.Version {
         get throws {
             guard let name = ProcessInfo.processInfo.environment["LEGATION_ETCD_VERSION"] else { return .v3_4 }
@@ -42,33 +42,36 @@ package final class EtcdCluster: Sendable {
     /// As `--etcd` and `--endpoints` take them.
     package var endpoints: String { members.map(\.url).joined(separator: ",") }
 
-    package func others(than member: EtcdProcess) -> [EtcdProcess] { members.filter { $0 !== member } }
+    /// Of clients and members; nil: plaintext.
+    package var certificates: Certificates? { members[0].certificates }
 
-    /// Starts all, also again, and waits until each serves.
-    package func start() async throws {
-        // None of them serves before most of them run.
-        for member in members { try await member.start(awaitHealth: false) }
-        for member in members {
-            try await waitFor("\(member.name) to serve") {
-                if !member.isRunning { throw MissingPart("\(member.name) has ended: \(member.lastLines)") }
-                return try await member.isHealthy()
-            }
-        }
-    }
+    /// The arguments by which a legation command finds it.
+    package var arguments: [String] { ["--etcd", endpoints] + (certificates?.arguments ?? []) }
+
+    package func others(than member: EtcdProcess) -> [EtcdProcess] { members.filter { $0 !== member } }
 
     // MARK: - Clients
 
     /// Starts a program among the cluster's clients.
     package func start(_ command: Command) async throws -> ProcessUnderTest {
+        try await stage.start(ofClients(command))
+    }
+
+    private func ofClients(_ command: Command) -> Command {
         var command = command
         command.network = network
         command.group = Group.clients
-        return try await stage.start(command)
+        return command
     }
 
     /// Starts `legation COMMAND …` among the cluster's clients.
     package func legation(_ arguments: [String]) async throws -> ProcessUnderTest {
         try await start(LegationBinary.command(arguments))
+    }
+
+    /// Runs `legation COMMAND …` to its end among the cluster's clients.
+    package func runLegation(_ arguments: [String], within limit: Duration = .seconds(20)) async throws -> Outcome {
+        try await stage.run(ofClients(LegationBinary.command(arguments)), within: limit)
     }
 
     /// Starts `etcd-mirror` among the cluster's clients and waits for its first listing.
@@ -94,50 +97,5 @@ package final class EtcdCluster: Sendable {
             let found = members.filter { member in mine.contains { $0.contains(" \(member.endpoint) ") } }
             return found.count == 1 ? found[0] : nil
         }
-    }
-}
-
-extension Stage {
-    /// A running cluster.
-    /// - Parameter diskMegabytes: the size of each member's disk, in memory, of which etcd takes 128 for its log at once;
-    ///   nil for no limit.
-    package func cluster(diskMegabytes: Int? = nil) async throws -> EtcdCluster {
-        let version = try EtcdCluster.version
-        let directory = try directory()
-        let disks = EtcdCluster.Group.members.map { "\(directory)/disk-\($0)" }
-        for disk in disks { try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true) }
-        var script = "set -e\nip link set lo up\nnft -f - <<'END'\n\(EtcdCluster.firewall)END\n"
-        if let diskMegabytes {
-            // In a file system of the holder's own: gone with it, whatever happens.
-            for disk in disks { script += "mount -t tmpfs -o size=\(diskMegabytes)m none \(disk)\n" }
-        }
-        script += "echo ready\nexec sleep infinity"
-        let holder = try await start(Command("unshare", ["--net", "--mount", "sh", "-c", script]))
-        try await holder.firstLine(containing: "ready")
-
-        let members = zip(EtcdCluster.Group.members, disks).enumerated().map { number, place in
-            let address = IPAddress(v4: 0x7f00_0001 + UInt32(number))
-            let seat = EtcdProcess.Seat(
-                name: "member-\(number + 1)", client: Endpoint(address, port: 2379),
-                peer: Endpoint(address, port: 2380), directory: "\(place.1)/data", group: place.0,
-                mounts: diskMegabytes == nil ? nil : holder)
-            return EtcdProcess(version: version, certificates: nil, seat: seat, network: holder, stage: self)
-        }
-        for member in members { member.join(members) }
-        try await record(version)
-        let cluster = EtcdCluster(members: members, holder: holder, stage: self)
-        try await cluster.start()
-        return cluster
-    }
-}
-
-/// A cluster of its own for `body`.
-@discardableResult
-package func withEtcdCluster<Result>(
-    diskMegabytes: Int? = nil, load: Load = .waiting, test: String = #function,
-    _ body: (EtcdCluster) async throws -> Result
-) async throws -> Result {
-    try await withStage(load, test: test) { stage in
-        try await body(stage.cluster(diskMegabytes: diskMegabytes))
     }
 }

@@ -5,13 +5,7 @@ extension EtcdProcess: EtcdByHand {
     package var place: Network { network.map { .of($0) } ?? .own }
 
     package func control(_ arguments: [String]) async throws -> Outcome {
-        var common = ["--endpoints", url]
-        if let certificates {
-            common += [
-                "--cacert", certificates.authority, "--cert", certificates.clientCertificate,
-                "--key", certificates.clientKey,
-            ]
-        }
+        let common = ["--endpoints", url] + (certificates?.toolArguments ?? [])
         return try await stage.run(
             Command(
                 version.program("etcdctl"), common + arguments, environment: ["ETCDCTL_API": "3"], networkOf: network))

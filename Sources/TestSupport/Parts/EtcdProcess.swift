@@ -42,13 +42,7 @@ package final class EtcdProcess: Sendable {
     package var url: String { certificates == nil ? "http://\(endpoint)" : "https://\(endpoint)" }
 
     /// The arguments by which a legation command finds it.
-    package var arguments: [String] {
-        guard let certificates else { return ["--etcd", url] }
-        return [
-            "--etcd", url, "--etcd-ca", certificates.authority, "--etcd-cert", certificates.clientCertificate,
-            "--etcd-key", certificates.clientKey,
-        ]
-    }
+    package var arguments: [String] { ["--etcd", url] + (certificates?.arguments ?? []) }
 
     // MARK: - Its life
 

@@ -36,24 +36,28 @@ struct EtcdIdentityTests {
 
     @Test(.row("S2"), arguments: wrong)
     private func checkEtcdSaysWhatIsWrong(wrong: Wrong) async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(tls: true, start: false)
-            let certificates = try #require(etcd.certificates)
-            try await certificates.makeAuthority("another", on: stage)
-            try await certificates.issue(wrong.server, on: stage)
-            if let client = wrong.client { try await certificates.issue(client, by: wrong.clientAuthority, on: stage) }
-            try await etcd.start(awaitHealth: false)
-            var arguments = ["--etcd", etcd.url, "--etcd-ca", certificates.path("\(wrong.authority).pem")]
+        try await withEtcdCluster(tls: true, start: false) { cluster in
+            let certificates = try #require(cluster.certificates)
+            try await certificates.makeAuthority("another", on: cluster.stage)
+            try await certificates.issue(wrong.server, on: cluster.stage)
+            if let client = wrong.client {
+                try await certificates.issue(client, by: wrong.clientAuthority, on: cluster.stage)
+            }
+            for member in cluster.members { try await member.start(awaitHealth: false) }
+            var arguments = ["--etcd", cluster.endpoints, "--etcd-ca", certificates.path("\(wrong.authority).pem")]
             if wrong.client != nil {
                 arguments += [
                     "--etcd-cert", certificates.path("client.pem"), "--etcd-key", certificates.path("client.key"),
                 ]
             }
-            let check = try await stage.runLegation(["check-etcd"] + arguments, within: .seconds(60))
+            let check = try await cluster.runLegation(["check-etcd"] + arguments, within: .seconds(60))
             #expect(check.status == .code(1))
-            for words in wrong.says { #expect(check.output.contains(words), "\(check)") }
+            for member in cluster.members {
+                let said = check.output.split(separator: "\n").first { $0.hasPrefix("endpoint \(member.url) ") }
+                for words in wrong.says { #expect(said?.contains(words) == true, "\(check)") }
+            }
             // A daemon says it too, once, and goes on trying.
-            let daemon = try await stage.legation(
+            let daemon = try await cluster.legation(
                 ["proxy", "--bind", "127.0.0.1", "--start-empty"] + arguments + ["web:0"])
             let stale = try await daemon.firstLine(containing: EtcdScene.stale)
             for words in wrong.says { #expect(stale.text.contains(words), "\(stale.text)") }
@@ -62,72 +66,73 @@ struct EtcdIdentityTests {
     }
 
     @Test(.row("S2")) func aCertificateThatIsAsItShouldBeIsTaken() async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(tls: true, start: false)
-            let certificates = try #require(etcd.certificates)
-            try await certificates.issue(.init("server"), on: stage)
-            try await certificates.issue(.init("client", usage: "clientAuth"), on: stage)
-            try await etcd.start()
-            let check = try await stage.runLegation(["check-etcd", "--require-tls"] + etcd.arguments)
+        try await withEtcdCluster(tls: true, start: false) { cluster in
+            let certificates = try #require(cluster.certificates)
+            try await certificates.issue(.init("server"), on: cluster.stage)
+            try await certificates.issue(.init("client", usage: "clientAuth"), on: cluster.stage)
+            try await cluster.start()
+            let check = try await cluster.runLegation(["check-etcd", "--require-tls"] + cluster.arguments)
             #expect(check.succeeded, "\(check)")
+            let mirror = try await cluster.mirror("/services/", certificates.toolArguments)
+            try await cluster.members[1].put("/services/web/a", "{}")
+            try await mirror.converges("S2: by TLS", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     @Test(.row("S2")) func aServerThatSpeaksNoTLSIsCalledThat() async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd()
-            let check = try await stage.runLegation(["check-etcd", "--etcd", "https://\(etcd.endpoint)"])
-            #expect(check.status == .code(1) && check.output.contains("speak TLS"), "\(check)")
+        try await withEtcdCluster { cluster in
+            let endpoints = cluster.members.map { "https://\($0.endpoint)" }
+            let check = try await cluster.runLegation(
+                ["check-etcd", "--etcd", endpoints.joined(separator: ",")], within: .seconds(60))
+            #expect(check.status == .code(1))
+            for endpoint in endpoints {
+                let said = check.output.split(separator: "\n").first { $0.hasPrefix("endpoint \(endpoint) ") }
+                #expect(said?.contains("speak TLS") == true, "\(check)")
+            }
         }
     }
 
     /// A user is who the certificate's CommonName says; nothing else is configured.
     @Test(.row("S2")) func theCommonNameIsTheUser() async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(tls: true)
-            let certificates = try #require(etcd.certificates)
-            let root = try await etcd.enableUsers()
+        try await withEtcdCluster(tls: true, more: EtcdUserScene.arguments) { cluster in
+            let certificates = try #require(cluster.certificates)
+            let root = try await cluster.enableUsers()
             _ = try await root.makeUser("client", [(.readwrite, "/services/"), (.readwrite, "/services-nodes/")])
-            try await certificates.issue(.init("stranger", usage: "clientAuth"), on: stage)
-            let endpoint = Endpoint(.loopbackV4, port: 6379)
-            let process = try await stage.legation(stage.registerArguments("web", endpoint, etcd: etcd))
-            try await process.firstLine(containing: "registered")
-            #expect(try await root.table("/services/web/").count == 1)
-            let stranger = [
-                "services", "--etcd", etcd.url, "--etcd-ca", certificates.authority, "--etcd-cert",
+            try await certificates.issue(.init("stranger", usage: "clientAuth"), on: cluster.stage)
+            _ = try await cluster.register("web", Endpoint(.loopbackV4, port: 6379), seenBy: root)
+            let mirror = try await cluster.mirror("/services/", certificates.toolArguments)
+            try await mirror.converges("S2: as whom the certificate names", with: root, within: .seconds(1))
+            let refused = try await cluster.runLegation([
+                "services", "--etcd", cluster.endpoints, "--etcd-ca", certificates.authority, "--etcd-cert",
                 certificates.path("stranger.pem"), "--etcd-key", certificates.path("stranger.key"),
-            ]
-            let refused = try await stage.runLegation(stranger)
+            ])
             #expect(refused.status == .code(1), "\(refused)")
         }
     }
 
+    /// To the kernel the same host; to us addresses that anybody may have.
     @Test(.row("S1")) func anEtcdWithoutTLSBeyondThisHostIsWarnedOfOnce() async throws {
-        try await withStage { stage in
-            let network = try await stage.network()
-            let address = try await stage.run(
-                Command("ip", ["addr", "add", "10.9.9.9/32", "dev", "lo"], networkOf: network))
-            try #require(address.succeeded, "\(address)")
-            let etcd = try await stage.etcd(network: network)
-            // To the kernel the same host; to us an address that anybody may have.
-            let forward = try await stage.legation(
-                ["forward", "--listen", "10.9.9.9:2379", "\(etcd.endpoint)"], networkOf: network)
-            try await forward.firstLine(containing: "listening")
-            let place = ["--etcd", "http://10.9.9.9:2379"]
-            let register = try await stage.legation(
-                ["register", "--address", "10.9.9.9:80", "--node", "hostA"] + place + ["web"], networkOf: network)
+        try await withEtcdCluster(first: IPAddress(v4: 0x0a09_0901)) { cluster in
+            let address = cluster.members[0].endpoint.address
+            let register = try await cluster.legation(
+                ["register", "--address", "\(address):80", "--node", "hostA"] + cluster.arguments + ["web"])
             try await register.firstLine(containing: "registered")
-            let proxy = try await stage.legation(["proxy"] + place + ["web:7000"], networkOf: network)
+            let proxy = try await cluster.legation(["proxy"] + cluster.arguments + ["web:7000"])
             try await proxy.firstLine(containing: "listening")
             for process in [register, proxy] {
                 let line = try await process.firstLine(containing: "etcd without TLS")
-                #expect(line.text.contains("warning") && line.text.contains("http://10.9.9.9:2379"), "\(line.text)")
+                #expect(line.text.contains("warning") && line.text.contains(cluster.endpoints), "\(line.text)")
                 #expect(process.lines(containing: "etcd without TLS").count == 1)
             }
-            let check = try await stage.runLegation(["check-etcd"] + place, networkOf: network)
-            #expect(check.succeeded && check.output.contains("warning: http://10.9.9.9:2379: without TLS"), "\(check)")
-            let refused = try await stage.runLegation(["check-etcd", "--require-tls"] + place, networkOf: network)
+            let check = try await cluster.runLegation(["check-etcd"] + cluster.arguments)
+            #expect(check.succeeded, "\(check)")
+            for member in cluster.members {
+                #expect(check.output.contains("warning: \(member.url): without TLS"), "\(check)")
+            }
+            let refused = try await cluster.runLegation(["check-etcd", "--require-tls"] + cluster.arguments)
             #expect(refused.status == .code(64) && refused.errors.contains("--require-tls"), "\(refused)")
+            let mirror = try await cluster.mirror("/services/")
+            try await mirror.converges("S1", with: cluster.members[2], within: .seconds(1))
         }
     }
 }

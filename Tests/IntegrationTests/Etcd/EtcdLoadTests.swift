@@ -26,7 +26,7 @@ struct EtcdLoadTests {
                 let proxy = try await cluster.proxy("web")
                 // The time is a figure of `make bench`; here, that it comes at all.
                 report(ContinuousClock.now - start, "F17: a proxy of 10,000 keys, \(round)", promise: .seconds(1))
-                #expect(try await cluster.servedBy(proxy.endpoint) == "A")
+                #expect(try await cluster.names(behind: proxy, rounds: 1) == ["A"])
                 // Five times as long: the mirror is a debug build.
                 let mirror = try await cluster.mirror(EtcdScene.prefix)
                 try await mirror.converges("F17: 10,000 keys, \(round)", with: member, within: .seconds(5))

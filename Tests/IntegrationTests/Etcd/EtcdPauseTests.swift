@@ -11,7 +11,7 @@ struct EtcdPauseTests {
     @Test(.row("F22")) func afterAPauseLongerThanTheLeaseKeysAreBack() async throws {
         try await withEtcdCluster { cluster in
             let member = cluster.members[0]
-            let backend = try await cluster.stage.backend(in: cluster.network, Backend.naming("A"))
+            let backend = try await cluster.backend("A")
             let registrator = try await cluster.register("web", backend.endpoint)
             let mirror = try await cluster.mirror("/kept/", ["--put", "/kept/a=1", "--put", "/kept/b=2", "--ttl", "5"])
             let keys = [registrator.key, "/kept/a", "/kept/b"]
@@ -33,7 +33,7 @@ struct EtcdPauseTests {
 
     @Test(.row("F10")) func leasesThatTheClusterRevokesAreReplaced() async throws {
         try await withEtcdCluster { cluster in
-            let backend = try await cluster.stage.backend(in: cluster.network, Backend.naming("A"))
+            let backend = try await cluster.backend("A")
             let registrator = try await cluster.register("web", backend.endpoint)
             let mirror = try await cluster.mirror("/kept/", ["--put", "/kept/a=1", "--ttl", "5"])
             for (number, key) in [registrator.key, "/kept/a"].enumerated() {
@@ -51,7 +51,7 @@ struct EtcdPauseTests {
     }
 
     @Test(.row("F23")) func aClientThatPingsTooOftenLearnsToPingLess() async throws {
-        try await withEtcdCluster { cluster in
+        try await withEtcdCluster(load: .waiting) { cluster in
             let mirror = try await cluster.mirror("/pinged/", ["--keepalive-time", "1"])
             // etcd allows a ping in 5 s and cuts the connection at the fourth of those that come sooner: after 1, 2, 4 s.
             let doublings = Duration.seconds(4 * (1 + 2 + 4))

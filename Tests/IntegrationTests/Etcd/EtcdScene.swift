@@ -41,44 +41,13 @@ struct EtcdScene: Sendable {
 extension EtcdCluster {
     /// - Parameter endpoints: of the proxy and the mirror; nil for all members.
     func scene(endpoints: String? = nil) async throws -> EtcdScene {
-        let backends = try await ["A", "B"].asyncMap { name in
-            try await stage.backend(in: network, Backend.naming(name))
-        }
+        let backends = try await ["A", "B"].asyncMap { try await backend($0) }
         let registrator = try await register("web", backends[0].endpoint)
         try await members[0].putInstance("/services/web/by-hand", backends[1].endpoint)
-        let proxy = try await proxy("web", endpoints: endpoints)
-        try await waitFor("both instances served") {
-            var names: Set<String> = []
-            for _ in 0..<4 { names.insert(try await self.servedBy(proxy.endpoint)) }
-            return names == ["A", "B"]
-        }
+        let proxy = try await proxy("web", place: endpoints.map { ["--etcd", $0] })
+        try await waitFor("both instances served") { try await names(behind: proxy) == ["A", "B"] }
         let mirror = try await mirror(EtcdScene.prefix, endpoints: endpoints)
         return EtcdScene(cluster: self, proxy: proxy, registrator: registrator, mirror: mirror)
-    }
-
-    /// Starts `legation proxy` among the cluster's clients.
-    func proxy(_ service: String, endpoints: String? = nil) async throws -> Proxy {
-        let process = try await legation([
-            "proxy", "--bind", "127.0.0.1", "--allow-target", "127.0.0.0/8", "--etcd", endpoints ?? self.endpoints,
-            "\(service):0",
-        ])
-        return Proxy(process: process, endpoint: try await process.listeningEndpoint())
-    }
-
-    /// Starts `legation register` with the shortest lease there is and waits until the key stands.
-    func register(_ service: String, _ endpoint: Endpoint) async throws -> Registrator {
-        let process = try await legation([
-            "register", "--address", "\(endpoint)", "--allow-loopback", "--ttl", "5s", "--node", "hostA", "--etcd",
-            endpoints, service,
-        ])
-        let key = "/services/\(service)/hostA:\(endpoint.address):\(endpoint.port)"
-        try await waitFor("\(key) in etcd") { try await self.members[0].key(key) != nil }
-        return Registrator(process: process, key: key, endpoint: endpoint)
-    }
-
-    /// One round of a client within the cluster's network.
-    func servedBy(_ endpoint: Endpoint) async throws -> String {
-        try await network.run { try ClientLoop.round(to: endpoint) }
     }
 }
 

@@ -6,20 +6,18 @@ import ServiceModel
 import TestSupport
 import Testing
 
-/// An etcd with users, and what looks at it as one of them.
+/// A cluster with users, and what looks at it as one of them.
 struct EtcdUserScene {
-    let stage: Stage
-    let etcd: EtcdProcess
+    let cluster: EtcdCluster
     let root: EtcdUser
 
-    /// - Parameter tokenSeconds: of tokens that nobody uses; nil: etcd's own 300.
-    init(on stage: Stage, _ version: EtcdProcess.Version, tokenSeconds: Int? = nil) async throws {
-        self.stage = stage
-        // Passwords that cost next to nothing: what is tested is not bcrypt.
-        let tokens = tokenSeconds.map { ["--auth-token-ttl", "\($0)"] } ?? []
-        etcd = try await stage.etcd(version, more: ["--bcrypt-cost", "4"] + tokens)
-        root = try await etcd.enableUsers()
+    init(on cluster: EtcdCluster) async throws {
+        self.cluster = cluster
+        root = try await cluster.enableUsers()
     }
+
+    /// Of each member: passwords that cost next to nothing, since what is tested is not bcrypt.
+    static let arguments = ["--bcrypt-cost", "4"]
 
     /// Reads and writes what every command needs.
     func operatorOfAll(_ name: String) async throws -> EtcdUser {
@@ -35,19 +33,15 @@ struct EtcdUserScene {
     func register(_ service: String, _ endpoint: Endpoint, as user: EtcdUser, _ more: [String] = []) async throws
         -> Registrator
     {
-        let process = try await stage.legation(
-            stage.registerArguments(service, endpoint, etcd: etcd, user.flags + more))
-        let key = "/services/\(service)/hostA:\(endpoint.address):\(endpoint.port)"
-        try await waitFor("\(key) in etcd") { try await !root.table(key).isEmpty }
-        return Registrator(process: process, key: key, endpoint: endpoint)
+        try await cluster.register(service, endpoint, user.flags + more, seenBy: root)
     }
 
     func proxy(_ service: String, as user: EtcdUser, _ more: [String] = []) async throws -> Proxy {
-        try await stage.proxy(service, etcd: etcd, user.flags + more)
+        try await cluster.proxy(service, user.flags + more)
     }
 
     func mirror(_ prefix: String, as user: EtcdUser, _ more: [String] = []) async throws -> MirrorProcess {
-        try await stage.mirror(prefix, etcd: etcd, ["--user", user.name, "--password-file", user.passwordFile] + more)
+        try await cluster.mirror(prefix, ["--user", user.name, "--password-file", user.passwordFile] + more)
     }
 
     /// The lease of a key that `mirror` or `register` keeps, as etcdctl writes it; waited for, since one that ended while
@@ -65,7 +59,7 @@ struct EtcdUserScene {
     /// Fails when a line of a process shows a password, or what may be a token.
     func expectNoSecrets(in processes: ProcessUnderTest..., of users: EtcdUser...) async throws {
         // So that the pattern is one that tokens do match.
-        let token = try await etcd.token(of: root)
+        let token = try await root.token()
         try #require(token.firstMatch(of: Self.tokens) != nil, "a token looks like \(token)")
         for process in processes {
             #expect(process.lines.count > 3, "it says something: \(process)")
@@ -78,6 +72,20 @@ struct EtcdUserScene {
 
     /// etcd's simple tokens: 16 letters and a number.
     private static var tokens: Regex<Substring> { /\b[A-Za-z]{16}\.[0-9]+\b/ }
+}
+
+/// A cluster with users for `body`.
+/// - Parameters:
+///   - version: nil for `EtcdCluster.version`.
+///   - tokenSeconds: of tokens that nobody uses; nil: etcd's own 300.
+func withEtcdUsers(
+    _ version: EtcdProcess.Version? = nil, tokenSeconds: Int? = nil, load: Load = .cluster, test: String = #function,
+    _ body: (EtcdUserScene) async throws -> Void
+) async throws {
+    let tokens = tokenSeconds.map { ["--auth-token-ttl", "\($0)"] } ?? []
+    try await withEtcdCluster(version, more: EtcdUserScene.arguments + tokens, load: load, test: test) { cluster in
+        try await body(EtcdUserScene(on: cluster))
+    }
 }
 
 /// Rewrites a file in one step.
