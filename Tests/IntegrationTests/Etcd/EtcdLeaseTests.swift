@@ -12,16 +12,20 @@ struct EtcdLeaseTests {
     /// From the notice that a lease is lost until everything stands again.
     private static let recovery = Duration.seconds(1)
 
+    /// Everything that a registrator writes, its presence too.
+    private static let everything = "/services"
+
     @Test(.row("F10"), arguments: EtcdProcess.Version.allCases)
     func everythingIsPutAgainWhenALeaseIsRevoked(version: EtcdProcess.Version) async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(version)
-            let registrator = try await stage.register("web", Self.address, etcd: etcd)
+        try await withEtcdCluster(version) { cluster in
+            let etcd = cluster.members[0]
+            let registrator = try await cluster.register("web", Self.address)
+            let mirror = try await cluster.mirror(Self.everything)
             let own = try #require(try await etcd.key(registrator.key))
             let presence = try #require(try await etcd.keys("/services-nodes/hostA/").first)
             #expect(presence.lease == own.lease)
-            try await etcd.withChanges("/services") { changes in
-                try await etcd.ctl("lease", "revoke", hexadecimal(own.lease))
+            try await etcd.withChanges(Self.everything) { changes in
+                try await cluster.members[1].ctl("lease", "revoke", hexadecimal(own.lease))
                 let revoked = ContinuousClock.now
                 let noticed = try await registrator.process.firstLine(containing: "lease lost").at
                 report(noticed - revoked, "F10: revoked lease noticed (\(version))", promise: .seconds(5) / 3)
@@ -34,17 +38,18 @@ struct EtcdLeaseTests {
             #expect(now.value == own.value && now.lease != own.lease)
             #expect(try await etcd.key(presence.key)?.lease == now.lease)
             #expect(registrator.process.lines(containing: "lease lost").count == 1)
+            try await mirror.converges("F10: what was put again", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     @Test(.row("F10"), arguments: EtcdProcess.Version.allCases)
     func theClientGrantsAnewAndPutsWhatItsUserKeeps(version: EtcdProcess.Version) async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(version)
+        try await withEtcdCluster(version) { cluster in
             let keys = (0..<5).map { "/kept/\($0)" }
-            let mirror = try await stage.mirror("/kept/", etcd: etcd, keys.flatMap { ["--put", "\($0)=here"] })
+            let mirror = try await cluster.mirror("/kept/", keys.flatMap { ["--put", "\($0)=here"] })
             try await mirror.process.firstLine(containing: "published")
-            for round in 1...3 {
+            // Each member is asked to revoke once.
+            for (round, etcd) in cluster.members.enumerated() {
                 let lease = try #require(try await etcd.key(keys[0])).lease
                 try await etcd.ctl("lease", "revoke", hexadecimal(lease))
                 let lost = try await mirror.process.firstLine(containing: "lost \(hexadecimal(lease))")
@@ -54,14 +59,15 @@ struct EtcdLeaseTests {
                 }
             }
             #expect(mirror.process.lines(containing: "granted").count >= 4)
-            try await mirror.converges("F10: what was put again", with: etcd, within: .seconds(1))
+            try await mirror.converges("F10: what was put again", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     @Test(.row("F10")) func aProcessThatSleptLongerThanItsLeaseComesBack() async throws {
-        try await withStage(.waiting) { stage in
-            let etcd = try await stage.etcd()
-            let registrator = try await stage.register("web", Self.address, etcd: etcd)
+        try await withEtcdCluster { cluster in
+            let etcd = cluster.members[0]
+            let registrator = try await cluster.register("web", Self.address)
+            let mirror = try await cluster.mirror(Self.everything)
             try registrator.process.pause()
             try await waitFor("the lease's end") { try await etcd.key(registrator.key) == nil }
             let woken = ContinuousClock.now
@@ -70,19 +76,21 @@ struct EtcdLeaseTests {
                 try await etcd.key(registrator.key) != nil
             }
             #expect(registrator.process.exitStatus == nil)
+            try await mirror.converges("F10: after a sleep", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     @Test(.row("F11"), arguments: EtcdProcess.Version.allCases)
     func theEndOfAnOldLeaseTakesNothingOfTheNew(version: EtcdProcess.Version) async throws {
-        try await withStage(.waiting) { stage in
-            let etcd = try await stage.etcd(version)
-            let old = try await stage.register("web", Self.address, etcd: etcd)
+        try await withEtcdCluster(version) { cluster in
+            let etcd = cluster.members[0]
+            let old = try await cluster.register("web", Self.address)
+            let mirror = try await cluster.mirror(Self.everything)
             let before = try #require(try await etcd.key(old.key))
             // Its lease has most of its 5 s before it.
             try await old.process.killAndWait()
             try await etcd.withChanges("/services/") { changes in
-                let new = try await stage.legation(stage.registerArguments("web", Self.address, etcd: etcd))
+                let new = try await cluster.startRegister("web", Self.address)
                 let taken = try await changes.first("the new process's key") { $0.key.key == old.key }
                 #expect(!taken.isDelete && taken.key.lease != before.lease)
                 let leases = try await etcd.ctl("lease", "list")
@@ -97,15 +105,17 @@ struct EtcdLeaseTests {
                 #expect(try await etcd.key(old.key)?.lease == taken.key.lease)
                 #expect(new.exitStatus == nil)
             }
+            try await mirror.converges("F11: the old lease over", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     @Test(.row("F11")) func whoWasReplacedTakesNothingOfTheNewWhenItEnds() async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd()
-            let old = try await stage.register("web", Self.address, etcd: etcd)
+        try await withEtcdCluster { cluster in
+            let etcd = cluster.members[0]
+            let old = try await cluster.register("web", Self.address)
+            let mirror = try await cluster.mirror(Self.everything)
             let before = try #require(try await etcd.key(old.key))
-            let new = try await stage.legation(stage.registerArguments("web", Self.address, etcd: etcd))
+            let new = try await cluster.startRegister("web", Self.address)
             try await waitFor("the new process's key") { try await etcd.key(old.key)?.lease != before.lease }
             try await etcd.withChanges("/services/") { changes in
                 try old.process.terminate()
@@ -117,6 +127,7 @@ struct EtcdLeaseTests {
             let leases = try await etcd.ctl("lease", "list")
             #expect(!leases.contains(hexadecimal(before.lease)), "its own lease is given back")
             #expect(new.exitStatus == nil)
+            try await mirror.converges("F11: the old process over", with: cluster.members[2], within: .seconds(1))
         }
     }
 }
