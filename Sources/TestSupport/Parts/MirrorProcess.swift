@@ -135,13 +135,3 @@ package final class MirrorProcess: Sendable {
         }
     }
 }
-
-extension Stage {
-    /// Starts `etcd-mirror` on the etcd's own network and waits for its first listing.
-    package func mirror(_ prefix: String, etcd: EtcdProcess, _ more: [String] = []) async throws -> MirrorProcess {
-        let file = "\(try directory())/mirror-\(UUID().uuidString)"
-        var command = MirrorProcess.command(prefix, endpoints: etcd.url, file: file, more)
-        command.network = etcd.place
-        return try await MirrorProcess.started(start(command), prefix: prefix, file: file)
-    }
-}

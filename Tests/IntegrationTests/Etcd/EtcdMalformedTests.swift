@@ -27,17 +27,18 @@ struct EtcdMalformedTests {
 
     @Test(.row("F20"), arguments: EtcdProcess.Version.allCases)
     func onlyWhatIsMalformedIsSkippedAndTheReasonIsShown(version: EtcdProcess.Version) async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd(version)
-            let backend = try await stage.backend(Backend.naming("good"))
+        try await withEtcdCluster(version) { cluster in
+            let etcd = cluster.members[0]
+            let backend = try await cluster.backend("good")
+            let mirror = try await cluster.mirror("/services/")
             for entry in Self.corpus { try await etcd.putBytes(Array("/services/web/\(entry.key)".utf8), entry.value) }
             // A key that is no text; no layout has one.
             try await etcd.putBytes(Array("/services/web/".utf8) + [0xff, 0xfe], Array("{}".utf8))
             try await etcd.putInstance("/services/web/good", backend.endpoint)
-            let proxy = try await stage.proxy("web", etcd: etcd)
-            for _ in 0..<20 { #expect(try await servedBy(proxy.endpoint) == "good") }
+            let proxy = try await cluster.proxy("web")
+            #expect(try await cluster.names(behind: proxy, rounds: 20) == ["good"])
 
-            let answer = try await stage.services(etcd: etcd, ["web"])
+            let answer = try await cluster.services(["web"])
             for entry in Self.corpus {
                 #expect(answer.reason(ofKey: "/services/web/\(entry.key)") == entry.reason, "\(entry.key)")
                 #expect(
@@ -47,27 +48,31 @@ struct EtcdMalformedTests {
             #expect(answer.all.count { $0["reason"] != nil } == Self.corpus.count + 1)
             #expect(answer.instance(ofKey: "/services/web/good") != nil)
             #expect(proxy.process.exitStatus == nil)
+            // The client itself leaves out nothing.
+            try await mirror.converges("F20: whatever it is", with: cluster.members[2], within: .seconds(1))
         }
     }
 
     /// What an instance last said that could be read stays true while its key stands.
     @Test(.row("F20")) func anInstanceWhoseValueIsSpoiltKeepsItsLastGoodOne() async throws {
-        try await withStage { stage in
-            let etcd = try await stage.etcd()
-            let backends = try await ["A", "B"].asyncMap { try await stage.backend(Backend.naming($0)) }
+        try await withEtcdCluster { cluster in
+            let etcd = cluster.members[0]
+            let backends = try await ["A", "B"].asyncMap { try await cluster.backend($0) }
             try await etcd.putInstance("/services/web/a", backends[0].endpoint)
             try await etcd.putInstance("/services/web/b", backends[1].endpoint)
-            let proxy = try await stage.proxy("web", etcd: etcd)
-            try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
+            let proxy = try await cluster.proxy("web")
+            let mirror = try await cluster.mirror("/services/")
+            try await waitFor("both") { try await cluster.names(behind: proxy) == ["A", "B"] }
             for entry in Self.corpus {
                 try await etcd.putBytes(Array("/services/web/a".utf8), entry.value)
                 try await proxy.process.firstLine(containing: "/services/web/a", "reason=\(entry.reason)")
-                #expect(try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4), "\(entry.key)")
+                #expect(try await cluster.names(behind: proxy) == ["A", "B"], "\(entry.key)")
             }
             try await etcd.delete("/services/web/a")
             try await eventually("F20: gone with its key", within: .milliseconds(250)) {
-                try await serves(proxy.endpoint, exactly: ["B"], window: 4)
+                try await cluster.names(behind: proxy) == ["B"]
             }
+            try await mirror.converges("F20: gone", with: cluster.members[2], within: .seconds(1))
         }
     }
 }
