@@ -103,10 +103,16 @@ class Cluster:
         self._drop(f"tcp dport 2380 ct mark {number + 1}", f"tcp sport 2380 ct mark {number + 1}",
                    f"ip daddr {address} tcp dport 2380", f"ip saddr {address} tcp sport 2380")
 
-    def blackhole(self, number):
-        """Nothing passes any more between the member and its clients; nobody is told."""
-        address = ADDRESSES[number]
-        self._drop(f"ct mark 8 ip daddr {address} tcp dport 2379", f"ct mark 8 ip saddr {address} tcp sport 2379")
+    def blackhole(self, *numbers):
+        """Nothing passes any more between the members and their clients; nobody is told."""
+        for address in (ADDRESSES[number] for number in numbers):
+            self._drop(f"ct mark 8 ip daddr {address} tcp dport 2379", f"ct mark 8 ip saddr {address} tcp sport 2379")
+
+    @staticmethod
+    def sever_clients():
+        """Ends every connection at the client's side, with all that was on its way to it: what a kernel has taken from a
+        member it delivers later, also when the member is gone."""
+        subprocess.run(["ss", "-HKt", "state", "established", "dport", "=", ":2379"], check=True, capture_output=True)
 
     def let_pass(self):
         self._nft("flush chain inet faults drops")
@@ -127,15 +133,6 @@ class Cluster:
         subprocess.run(["nft", "-f", "-"], input=commands.replace("; add", "\nadd"), text=True, check=True)
 
     # MARK: Looking
-
-    def member_of(self, client):
-        """The member to which a part has its connection, None if it has none or several."""
-        said = subprocess.run(["ss", "-Htnp", "state", "established", "dport", "=", ":2379"],
-                              check=True, capture_output=True, text=True).stdout
-        lines = [line for line in said.splitlines() if f"pid={self.parts.pid(client)}," in line]
-        found = [number for number, address in enumerate(ADDRESSES)
-                 if any(f" {address}:2379 " in line for line in lines)]
-        return found[0] if len(found) == 1 else None
 
     def await_equal_hashes(self, seconds):
         """Waits until all members have the same keys, as `etcdctl endpoint hashkv` says."""

@@ -4,16 +4,12 @@
 
 import time
 
-from parts import Failure, delete, put, text, wait_for
-
-SERVICE_PREFIX = "/services/redis-A/"
-BY_HAND = "/services/by-hand/"
-# The part of an instance's name that says that it stands there by hand.
-OWN = "soak-"
-CHANGES = 200
+from cluster_faults import ClusterFaults
+from other_faults import BY_HAND, OWN, SERVICE_PREFIX, OtherFaults
+from parts import Failure, text
 
 
-class Faults:
+class Faults(ClusterFaults, OtherFaults):
     def __init__(self, soak, random):
         self.soak = soak
         self.cluster = soak.cluster
@@ -28,6 +24,8 @@ class Faults:
         self.kills = []
         # Revision and key of each change by hand that etcd has confirmed.
         self.changes = []
+        # The revision of each compaction that was asked for.
+        self.compactions = []
         self.offset = time.time() - time.monotonic()
         self.cluster_faults = {
             "leader killed": lambda: self.kill_member(self.leader()),
@@ -93,81 +91,6 @@ class Faults:
         self.burst()
         self.remove_own()
 
-    def summary(self):
-        return ", ".join(f"{count} × {name}" for name, count in sorted(self.counts.items()))
-
-    def clock(self, moment):
-        """As the logs say it."""
-        moment += self.offset
-        return time.strftime("%H:%M:%S", time.localtime(moment)) + f"{moment % 1:.3f}"[1:]
-
-    def say(self, what, more):
-        print(f"{self.clock(time.monotonic())} {what} {more}".rstrip(), flush=True)
-
-    # MARK: Faults of the cluster
-
-    def leader(self):
-        return wait_for("a leader", 20, lambda: [number] if (number := self.cluster.leader()) is not None else None)[0]
-
-    def follower(self):
-        leader = self.leader()
-        return self.random.choice([number for number in range(3) if number != leader])
-
-    def ends_after(self, seconds, undo):
-        self.undo = (time.monotonic() + seconds, undo)
-        return f"for {seconds:.1f} s"
-
-    def kill_member(self, number, seconds=None):
-        self.cluster.kill(number)
-        seconds = seconds or self.random.uniform(1, 3)
-        return f"etcd-{number + 1} " + self.ends_after(seconds, lambda: self.cluster.restart(number))
-
-    def pause_member(self):
-        number = self.random.randrange(3)
-        self.cluster.pause(number)
-        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(2, 6), lambda: self.cluster.resume(number))
-
-    def partition(self, number):
-        self.cluster.partition(number)
-        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), lambda: self.cluster.rejoin(number))
-
-    def blackhole(self):
-        number = self.random.randrange(3)
-        self.cluster.blackhole(number)
-        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), self.cluster.let_pass)
-
-    def compact_behind_clients(self):
-        """Those of one member miss changes, and when they ask another for them there are none any more."""
-        client = self.random.choice(["mirror-1", "mirror-2", "proxy"])
-        number = self.cluster.member_of(client)
-        if number is None:
-            return f"but {client} has no connection"
-        self.cluster.blackhole(number)
-        self.burst()
-        self.compact()
-        kill = self.kill_member(number)
-        self.cluster.let_pass()
-        return f"of {client}, {kill}"
-
-    def two(self, begin, end):
-        numbers = self.random.sample(range(3), 2)
-        for number in numbers:
-            begin(number)
-
-        def undo():
-            for number in numbers:
-                end(number)
-        names = " and ".join(f"etcd-{number + 1}" for number in numbers)
-        return f"{names} " + self.ends_after(3, undo)
-
-    def kill_two(self):
-        return self.two(self.cluster.kill, self.cluster.restart)
-
-    def pause_two(self):
-        return self.two(self.cluster.pause, self.cluster.resume)
-
-    # MARK: Other faults
-
     def insist(self, method, body, done=""):
         """Asks until it is answered; an error that contains `done` says that an earlier try was not in vain."""
         deadline = time.monotonic() + 20
@@ -182,59 +105,6 @@ class Faults:
             self.look_after()
             time.sleep(0.1)
 
-    def compact(self):
-        revision = self.insist("kv/range", {"key": "AA=="})["header"]["revision"]
-        self.insist("kv/compaction", {"revision": revision}, done="compacted")
-        return f"to revision {revision}"
-
-    def defragment(self):
-        number = self.random.choice(sorted(set(range(3)) - self.cluster.away))
-        self.cluster.defragment(number)
-        return f"of etcd-{number + 1}"
-
-    def revoke(self, key):
-        found = self.insist("kv/range", {"key": text(key)}).get("kvs")
-        if not found or "lease" not in found[0]:
-            return f"{key} is not there"
-        self.insist("lease/revoke", {"ID": found[0]["lease"]}, done="not found")
-        return f"{int(found[0]['lease']):x} of {key}"
-
-    def revoke_register(self):
-        number = self.random.choice([1, 2, 3])
-        return self.revoke(f"{SERVICE_PREFIX}host{number}:127.0.0.1:{6380 + number}")
-
-    def kill_redis(self):
-        number = self.random.choice([1, 2, 3])
-        begun = time.monotonic()
-        self.parts.kill(f"redis-{number}")
-        self.kills.append((begun, time.monotonic()))
-        time.sleep(self.random.uniform(0.5, 2))
-        self.soak.start_redis(number)
-        return f"redis-{number}"
-
-    def kill_register(self):
-        # The first lives through: its descriptors and memory are measured.
-        number = self.random.choice([2, 3])
-        self.parts.kill(f"register-{number}")
-        time.sleep(self.random.uniform(0.5, 2))
-        self.soak.start_register(number)
-        return f"register-{number}"
-
-    def burst(self):
-        """Keys of two kinds: some that nobody uses, and some that are instances, of Redis servers that are there."""
-        for _ in range(CHANGES):
-            number = self.random.randrange(40)
-            if self.random.random() < 0.5:
-                key, value = f"{BY_HAND}{number}", f"{self.random.random()}"
-            else:
-                value = f'{{"host":"127.0.1.{number + 1}","port":{6381 + number % 3}}}'
-                key = f"{SERVICE_PREFIX}{OWN}{number}"
-            operation = delete(key) if self.random.random() < 0.3 else put(key, value)
-            answer = self.insist("kv/txn", {"success": [operation]})
-            # A delete of what is not there changes nothing.
-            if "response_put" in answer["responses"][0] or "deleted" in answer["responses"][0]["response_delete_range"]:
-                self.changes.append((int(answer["header"]["revision"]), key))
-
     def remove_own(self):
         for prefix in (BY_HAND, SERVICE_PREFIX + OWN):
             end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -247,3 +117,19 @@ class Faults:
     def explains(self, begun, ended):
         """Whether a Redis was killed in the time of a request."""
         return any(begun <= to and ended >= since for since, to in self.kills)
+
+    def hides(self, since, to):
+        """Whether a watch that had told all up to `since` may have listed at `to` instead of telling what lies between:
+        the first listing, or one after a compaction of what was to be told next."""
+        return since == 0 or any(since < revision <= to for revision in self.compactions)
+
+    def summary(self):
+        return ", ".join(f"{count} × {name}" for name, count in sorted(self.counts.items()))
+
+    def clock(self, moment):
+        """As the logs say it."""
+        moment += self.offset
+        return time.strftime("%H:%M:%S", time.localtime(moment)) + f"{moment % 1:.3f}"[1:]
+
+    def say(self, what, more):
+        print(f"{self.clock(time.monotonic())} {what} {more}".rstrip(), flush=True)

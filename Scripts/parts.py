@@ -157,7 +157,10 @@ class Etcd:
         """POST /v3/METHOD. Raises OSError, http.client.HTTPException or Failure."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.address, 2379, timeout=seconds)
+        # Of an open connection it is the socket's; `timeout` is for the next connect.
         self.connection.timeout = seconds
+        if self.connection.sock is not None:
+            self.connection.sock.settimeout(seconds)
         try:
             self.connection.request("POST", f"/v3/{method}", json.dumps(body))
             response = self.connection.getresponse()
