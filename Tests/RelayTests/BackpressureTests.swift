@@ -55,6 +55,24 @@ extension SocketSuites {
             }
         }
 
+        @Test func moreStuckReadersThanPipesLoseNothing() async throws {
+            try await withRelay(splicing: SplicePolicy(maxPipes: 2, fullReads: 1)) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let pattern = Pattern(seed: 12)
+                let pairs = try (0..<5).map { _ in try relay.connectedPair(to: backend) }
+                for pair in pairs { pair.backend.setBlocking(false) }
+                let written = try pairs.map { try self.writeUntilFull(pattern, on: $0.backend).written }
+                #expect(relay.engine.statistics().openPipes == 2)
+                for (pair, count) in zip(pairs, written) {
+                    pair.backend.endWriting()
+                    try pattern.expect(count, on: pair.client)
+                    pair.client.close()
+                }
+                #expect(try relay.awaitEnds(5).map(\.bytesFromBackend).sorted() == written.map(UInt64.init).sorted())
+            }
+        }
+
         @Test func bothDirectionsStuckAtOnceLoseNothing() async throws {
             try await withRelay { relay in
                 let backend = try TestBackend()

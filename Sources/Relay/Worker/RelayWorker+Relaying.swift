@@ -53,7 +53,7 @@ extension RelayWorker {
             return beginReset(index / 2, side: index % 2, errorNumber: number == 0 ? ECONNRESET : number)
         }
         guard move(from: index) else { return }
-        if events.contains(.writable), slab.half(index ^ 1).pointee.pending != nil { _ = move(from: index ^ 1) }
+        if events.contains(.writable), slab.half(index ^ 1).pointee.pendingCount > 0 { _ = move(from: index ^ 1) }
     }
 
     /// Moves one direction. - Returns: whether the connection still relays.
@@ -67,7 +67,7 @@ extension RelayWorker {
             return true
         case .ended:
             let other = slab.half(index ^ 1)
-            guard other.pointee.hasEnded, other.pointee.pending == nil, slab.half(index).pointee.isShutDown else {
+            guard other.pointee.hasEnded, other.pointee.pendingCount == 0, slab.half(index).pointee.isShutDown else {
                 return true
             }
             end(slot, .finished)
@@ -82,7 +82,7 @@ extension RelayWorker {
     private func moveBytes(from index: UInt32) -> BytePump.Outcome {
         let source = slab.half(index)
         let before = source.pointee.bytes
-        let outcome = pump.move(from: source, to: slab.half(index ^ 1))
+        let outcome = pump.move(from: source, to: slab.half(index ^ 1), now: now)
         let moved = source.pointee.bytes &- before
         if moved > 0, let link = slab.connection(index / 2).pointee.link {
             if index % 2 == 0 {

@@ -28,7 +28,7 @@ final class RelayWorker {
     var now: UInt64
     var slab = ConnectionSlab()
     var wheel: TimerWheel
-    var pump = BytePump()
+    var pump: BytePump
     var random = QuickRandom(seed: .random(in: 0 ... .max))
     var listeners: [ListenerSlot] = []
     var acceptPause = AcceptPause()
@@ -52,6 +52,11 @@ final class RelayWorker {
         self.counters = counters
         self.instances = instances
         self.signal = signal
+        let share = (counters.pipes.limit + configuration.workers - 1) / configuration.workers
+        pump = BytePump(
+            pipes: PipePool(budget: counters.pipes, sparesKept: share),
+            bulkAfter: UInt8(clamping: configuration.splicing.fullReads)
+        )
         limits = ConnectRounds.Limits(configuration.retry)
         emptyTable = LinkTable(EndpointSnapshot(sequence: 0, instances: []), ledger: instances)
         now = Syscall.monotonicNanoseconds()
