@@ -27,6 +27,8 @@ struct Half {
     var pipe: Pipe?
     var pendingStart: UInt32 = 0
     var pendingEnd: UInt32 = 0
+    /// Whether this side answers to what is sent to it.
+    var watch = PeerWatch()
     /// Bytes read from this side that the other side's socket took.
     var bytes: UInt64 = 0
 

@@ -40,7 +40,8 @@ extension RelayWorker {
 
     func timerFired(_ slot: UInt32) {
         switch slab.connection(slot).pointee.phase {
-        case .free, .relaying: break
+        case .free: break
+        case .relaying: timeHasPassed(slot)
         case .connecting: attemptFailed(slot, errorNumber: ETIMEDOUT)
         case .waiting: connectNext(slot)
         case .resetting: moveRest(slot)
@@ -59,7 +60,16 @@ extension RelayWorker {
     /// Moves one direction. - Returns: whether the connection still relays.
     private func move(from index: UInt32) -> Bool {
         let slot = index / 2
-        switch moveBytes(from: index) {
+        let (bytes, wasShutDown) = (slab.half(index).pointee.bytes, slab.half(index ^ 1).pointee.isShutDown)
+        let outcome = moveBytes(from: index)
+        if slab.half(index ^ 1).pointee.isShutDown != wasShutDown {
+            noteMoved(slot)
+            // From here on the limit of half-closed connections holds.
+            setTimer(slot)
+        } else if slab.half(index).pointee.bytes != bytes {
+            noteMoved(slot)
+        }
+        switch outcome {
         case .blocked:
             return true
         case .yielded:
@@ -97,7 +107,7 @@ extension RelayWorker {
     // MARK: - Reset
 
     /// One side is gone without an end. What it had sent is still handed over; then the other side is reset too.
-    private func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
+    func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
         let connection = slab.connection(slot)
         connection.pointee.phase = .resetting
         connection.pointee.resetSide = side

@@ -23,6 +23,10 @@ final class RelayWorker {
     let counters: EngineCounters
     let instances: InstanceLedger
     let limits: ConnectRounds.Limits
+    let watchLimits: PeerWatch.Limits
+    /// Nanoseconds; `.max` for none.
+    let idleLimit: UInt64
+    let halfClosedLimit: UInt64
     private let signal: EventSignal
 
     var now: UInt64
@@ -57,6 +61,9 @@ final class RelayWorker {
             pipes: PipePool(budget: counters.pipes, sparesKept: share),
             bulkAfter: UInt8(clamping: configuration.splicing.fullReads)
         )
+        watchLimits = PeerWatch.Limits(configuration.limits.deadPeer)
+        idleLimit = configuration.limits.idle?.nanoseconds ?? .max
+        halfClosedLimit = configuration.limits.halfClosed?.nanoseconds ?? .max
         limits = ConnectRounds.Limits(configuration.retry)
         emptyTable = LinkTable(EndpointSnapshot(sequence: 0, instances: []), ledger: instances)
         now = Syscall.monotonicNanoseconds()

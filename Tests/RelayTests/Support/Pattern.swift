@@ -44,6 +44,24 @@ struct Pattern: Sendable {
         return max(0, sent)
     }
 
+    /// Sends until neither the relay nor any kernel takes more for 100 looks in a row: half a second, longer than a busy
+    /// machine keeps the relay's thread from its core.
+    /// - Returns: bytes sent, and how many of them the socket still holds.
+    func sendUntilFull(on socket: TestSocket) throws -> (written: Int, left: Int) {
+        socket.setBlocking(false)
+        defer { socket.setBlocking(true) }
+        var (written, refusals, left) = (0, 0, 0)
+        while refusals < 100 {
+            let count = try sendSome(from: written, on: socket)
+            written += count
+            let current = StreamSocket.unacknowledgedBytes(socket.descriptor)
+            refusals = count == 0 && current == left ? refusals + 1 : 0
+            left = current
+            if count == 0 { usleep(5_000) }
+        }
+        return (written, left)
+    }
+
     /// Receives what a non-blocking socket has.
     /// - Returns: how many bytes, all of them the stream's; 0 at the end, less than zero when there are none now.
     func receiveSome(from start: Int, on socket: TestSocket) throws -> Int {

@@ -130,6 +130,19 @@ final class TestSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    /// From now on nothing that is sent to this socket arrives, as when its host has lost power: no answer to anything.
+    func vanish() throws {
+        // One instruction of the packet filter, "keep 0 bytes" (BPF_RET | BPF_K), behind its count: struct sock_fprog.
+        let instruction = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        defer { instruction.deallocate() }
+        instruction.initialize(to: 0x06)
+        var program: (UInt64, UnsafeMutablePointer<UInt64>) = (1, instruction)
+        let size = socklen_t(MemoryLayout.size(ofValue: program))
+        guard setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, size) == 0 else {
+            throw SyscallError(call: "setsockopt", subject: "SO_ATTACH_FILTER", number: errno)
+        }
+    }
+
     func setBlocking(_ isBlocking: Bool) {
         let flags = fcntl(descriptor, F_GETFL)
         _ = fcntl(descriptor, F_SETFL, isBlocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK)
