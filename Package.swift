@@ -28,6 +28,8 @@ let relay: [Target] = [
     .target(name: "ServiceModel", swiftSettings: settings),
     .target(name: "CLinux", cSettings: [.define("LEGATION_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "Relay", dependencies: ["ServiceModel", "CLinux"], swiftSettings: settings),
+    // An instrument: the relay alone in a process, for callgrind and for figures of memory.
+    .executableTarget(name: "relay-alone", dependencies: ["Relay", "ServiceModel"], swiftSettings: settings),
     .testTarget(name: "ServiceModelTests", dependencies: ["ServiceModel"], swiftSettings: settings),
     .testTarget(name: "RelayTests", dependencies: ["Relay", "ServiceModel", "CLinux"], swiftSettings: settings),
 ]

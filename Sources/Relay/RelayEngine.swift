@@ -32,10 +32,14 @@ package final class RelayEngine: Sendable {
         self.ports = ports
         signal = try EventSignal()
         events = RelayEvents(rings: ports.map(\.events), signal: signal)
-        let limit = DescriptorLimit.connections(
-            descriptors: try DescriptorLimit.current(), wanted: configuration.maxConnections
+        let descriptors = try DescriptorLimit.current()
+        let pipes = DescriptorLimit.pipes(descriptors: descriptors, wanted: configuration.splicing.maxPipes)
+        counters = EngineCounters(
+            maxConnections: DescriptorLimit.connections(
+                descriptors: descriptors, pipes: pipes, wanted: configuration.maxConnections
+            ),
+            pipes: PipeBudget(limit: pipes, pipeBytes: configuration.splicing.pipeBytes)
         )
-        counters = EngineCounters(maxConnections: limit)
     }
 
     /// Accepts clients of `link` from `listeners`, which are bound and listening.
@@ -117,6 +121,7 @@ package final class RelayEngine: Sendable {
             links: links.map(\.totals).sorted { $0.link.index < $1.link.index },
             openConnections: counters.openConnections,
             maxConnections: counters.maxConnections,
+            openPipes: counters.pipes.openPipes,
             acceptPauses: counters.acceptPauses.load(ordering: .relaxed),
             staleEvents: counters.staleEvents.load(ordering: .relaxed),
             droppedEvents: events.dropped

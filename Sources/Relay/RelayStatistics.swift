@@ -30,6 +30,8 @@ package struct RelayStatistics: Sendable, Hashable {
     package let openConnections: Int
     /// More than these are not accepted until others end.
     package let maxConnections: Int
+    /// Pipes for splicing that exist, in use or spare.
+    package let openPipes: Int
     /// How often a worker stopped accepting.
     package let acceptPauses: UInt64
     /// Epoll events about a socket that was closed in the same turn, recognised and ignored.

@@ -31,6 +31,10 @@ struct Connection {
     var client: Endpoint?
     /// CLOCK_MONOTONIC at accept.
     var acceptedAt: UInt64 = 0
+    /// The same when a byte moved last, or relaying began.
+    var movedAt: UInt64 = 0
+    /// When to look at what became of bytes written; 0 when none were since the last look that found all acknowledged.
+    var lookAt: UInt64 = 0
     var rounds: ConnectRounds?
     /// While `resetting`: bytes that the other side has not acknowledged, and since when that has not changed.
     var unacknowledged = 0

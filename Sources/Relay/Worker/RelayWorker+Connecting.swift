@@ -107,9 +107,8 @@ extension RelayWorker {
 
     private func connected(_ slot: UInt32) {
         wheel.cancel(slot)
-        slab.connection(slot).pointee.phase = .relaying
         slab.connection(slot).pointee.rounds = nil
-        moveBoth(slot)
+        beginRelaying(slot)
     }
 
     /// - Returns: 0 when the instance's answer is awaited, else the `errno`.

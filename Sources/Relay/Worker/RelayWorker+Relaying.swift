@@ -40,7 +40,8 @@ extension RelayWorker {
 
     func timerFired(_ slot: UInt32) {
         switch slab.connection(slot).pointee.phase {
-        case .free, .relaying: break
+        case .free: break
+        case .relaying: timeHasPassed(slot)
         case .connecting: attemptFailed(slot, errorNumber: ETIMEDOUT)
         case .waiting: connectNext(slot)
         case .resetting: moveRest(slot)
@@ -53,13 +54,22 @@ extension RelayWorker {
             return beginReset(index / 2, side: index % 2, errorNumber: number == 0 ? ECONNRESET : number)
         }
         guard move(from: index) else { return }
-        if events.contains(.writable), slab.half(index ^ 1).pointee.pending != nil { _ = move(from: index ^ 1) }
+        if events.contains(.writable), slab.half(index ^ 1).pointee.pendingCount > 0 { _ = move(from: index ^ 1) }
     }
 
     /// Moves one direction. - Returns: whether the connection still relays.
     private func move(from index: UInt32) -> Bool {
         let slot = index / 2
-        switch moveBytes(from: index) {
+        let (bytes, wasShutDown) = (slab.half(index).pointee.bytes, slab.half(index ^ 1).pointee.isShutDown)
+        let outcome = moveBytes(from: index)
+        if slab.half(index ^ 1).pointee.isShutDown != wasShutDown {
+            noteMoved(slot)
+            // From here on the limit of half-closed connections holds.
+            setTimer(slot)
+        } else if slab.half(index).pointee.bytes != bytes {
+            noteMoved(slot)
+        }
+        switch outcome {
         case .blocked:
             return true
         case .yielded:
@@ -67,7 +77,7 @@ extension RelayWorker {
             return true
         case .ended:
             let other = slab.half(index ^ 1)
-            guard other.pointee.hasEnded, other.pointee.pending == nil, slab.half(index).pointee.isShutDown else {
+            guard other.pointee.hasEnded, other.pointee.pendingCount == 0, slab.half(index).pointee.isShutDown else {
                 return true
             }
             end(slot, .finished)
@@ -82,7 +92,7 @@ extension RelayWorker {
     private func moveBytes(from index: UInt32) -> BytePump.Outcome {
         let source = slab.half(index)
         let before = source.pointee.bytes
-        let outcome = pump.move(from: source, to: slab.half(index ^ 1))
+        let outcome = pump.move(from: source, to: slab.half(index ^ 1), now: now)
         let moved = source.pointee.bytes &- before
         if moved > 0, let link = slab.connection(index / 2).pointee.link {
             if index % 2 == 0 {
@@ -97,7 +107,7 @@ extension RelayWorker {
     // MARK: - Reset
 
     /// One side is gone without an end. What it had sent is still handed over; then the other side is reset too.
-    private func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
+    func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
         let connection = slab.connection(slot)
         connection.pointee.phase = .resetting
         connection.pointee.resetSide = side

@@ -23,12 +23,16 @@ final class RelayWorker {
     let counters: EngineCounters
     let instances: InstanceLedger
     let limits: ConnectRounds.Limits
+    let watchLimits: PeerWatch.Limits
+    /// Nanoseconds; `.max` for none.
+    let idleLimit: UInt64
+    let halfClosedLimit: UInt64
     private let signal: EventSignal
 
     var now: UInt64
     var slab = ConnectionSlab()
     var wheel: TimerWheel
-    var pump = BytePump()
+    var pump: BytePump
     var random = QuickRandom(seed: .random(in: 0 ... .max))
     var listeners: [ListenerSlot] = []
     var acceptPause = AcceptPause()
@@ -52,6 +56,14 @@ final class RelayWorker {
         self.counters = counters
         self.instances = instances
         self.signal = signal
+        let share = (counters.pipes.limit + configuration.workers - 1) / configuration.workers
+        pump = BytePump(
+            pipes: PipePool(budget: counters.pipes, sparesKept: share),
+            bulkAfter: UInt8(clamping: configuration.splicing.fullReads)
+        )
+        watchLimits = PeerWatch.Limits(configuration.limits.deadPeer)
+        idleLimit = configuration.limits.idle?.nanoseconds ?? .max
+        halfClosedLimit = configuration.limits.halfClosed?.nanoseconds ?? .max
         limits = ConnectRounds.Limits(configuration.retry)
         emptyTable = LinkTable(EndpointSnapshot(sequence: 0, instances: []), ledger: instances)
         now = Syscall.monotonicNanoseconds()

@@ -84,11 +84,14 @@ final class RelayFixture: Sendable {
 
 /// Runs `body` on a thread of its own beside a running relay, and stops the relay after it.
 func withRelay(
-    workers: Int = 1, maxConnections: Int? = nil, retry: RetryPolicy = RetryPolicy(), eventCapacity: Int = 4096,
-    policy: LinkPolicy = LinkPolicy(), _ body: @escaping @Sendable (RelayFixture) throws -> Void
+    workers: Int = 1, maxConnections: Int? = nil, retry: RetryPolicy = RetryPolicy(),
+    splicing: SplicePolicy = SplicePolicy(), limits: ConnectionLimits = ConnectionLimits(), eventCapacity: Int = 4096,
+    policy: LinkPolicy = LinkPolicy(),
+    _ body: @escaping @Sendable (RelayFixture) throws -> Void
 ) async throws {
     let configuration = RelayConfiguration(
-        workers: workers, maxConnections: maxConnections, retry: retry, eventCapacity: eventCapacity
+        workers: workers, maxConnections: maxConnections, retry: retry, splicing: splicing, limits: limits,
+        eventCapacity: eventCapacity
     )
     let fixture = try RelayFixture(configuration, policy: policy)
     async let running: Void = fixture.engine.run()
