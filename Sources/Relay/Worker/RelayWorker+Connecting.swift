@@ -22,7 +22,7 @@ extension RelayWorker {
         connection.pointee.rounds = ConnectRounds(now: now, limits: limits)
         connection.pointee.phase = .waiting
         link.pointee.counters.pointee.accepted.count()
-        link.pointee.ledger.connectionOpened()
+        link.pointee.connectionOpened()
         slab.half(2 * slot).pointee.descriptor = descriptor
         let result = watch(2 * slot)
         guard result == 0 else { return end(slot, .resources, errorNumber: Int32(-result), isReset: true) }
@@ -142,7 +142,7 @@ extension RelayWorker {
         }
         report(
             .connectFailed(
-                ConnectFailure(link: link.pointee.ledger.id, instance: instance, errorNumber: errorNumber)
+                ConnectFailure(link: link.pointee.id, instance: instance, errorNumber: errorNumber)
             )
         )
     }

@@ -169,7 +169,7 @@ extension RelayWorker {
         report(
             .connectionEnded(
                 ConnectionEnd(
-                    link: link.pointee.ledger.id, instance: instance, client: connection.pointee.client,
+                    link: link.pointee.id, instance: instance, client: connection.pointee.client,
                     reason: reason, errorNumber: errorNumber, bytesFromClient: fromClient,
                     bytesFromBackend: fromBackend,
                     duration: .nanoseconds(now - connection.pointee.acceptedAt)
@@ -178,7 +178,7 @@ extension RelayWorker {
         )
         slab.giveBack(slot)
         counters.givePlaceBack()
-        link.pointee.ledger.connectionClosed()
+        link.pointee.connectionClosed()
         if link.pointee.isDraining { reportIfDrained(link) }
         hasFreePlace = true
     }
@@ -200,6 +200,6 @@ extension RelayWorker {
     }
 
     func reportIfDrained(_ link: UnsafeMutablePointer<WorkerLink>) {
-        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.ledger.id)) }
+        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.id)) }
     }
 }

@@ -109,7 +109,8 @@ final class RelayWorker {
     }
 
     func report(_ event: RelayEvent) {
-        port.events.push(event)
+        // Hot path: the port lives as long as this, so its ring needs no reference of its own for the call.
+        Unmanaged.passUnretained(port.events)._withUnsafeGuaranteedRef { $0.push(event) }
         hasNews = true
     }
 
@@ -153,9 +154,8 @@ final class RelayWorker {
         guard queued.isEmpty else { return 0 }
         let next = min(wheel.nextDeadline ?? .max, nextAlarm ?? .max)
         guard next != .max else { return -1 }
-        let current = Syscall.monotonicNanoseconds()
-        // Rounded up: waking a little late is right, a little early would be a turn for nothing.
-        return next <= current ? 0 : Int32(clamping: (next - current + 999_999) / 1_000_000)
+        // From the turn's beginning and rounded up: waking a little late is right, a little early a turn for nothing.
+        return next <= now ? 0 : Int32(clamping: (next - now + 999_999) / 1_000_000)
     }
 
     private func useFreePlace() {
