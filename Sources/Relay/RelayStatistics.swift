@@ -22,6 +22,9 @@ package struct RelayStatistics: Sendable, Hashable {
         /// Clients reset because no instance accepted in time.
         package var refusedUnreachable: UInt64 = 0
 
+        /// Times that an instance was taken out of use for its failures.
+        package var ejections: UInt64 = 0
+
         init(link: Link.ID) { self.link = link }
     }
 

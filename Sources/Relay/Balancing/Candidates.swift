@@ -86,6 +86,16 @@ struct Candidates {
         return nil
     }
 
+    /// Where to begin when all are looked through in order.
+    /// - Parameter position: behind the one that this client was given last.
+    func start(_ position: Int, _ turn: Turn, _ random: inout QuickRandom) -> Int {
+        switch balance {
+        case .first: position
+        case .roundRobin, .leastConnections: turn.cursor
+        case .weightedRoundRobin, .randomOfTwo, .sourceHash: table.index(at: random.next())
+        }
+    }
+
     /// The one with the fewest connections for its weight; of several the one that has waited longest for its turn.
     private func least(
         _ turn: inout Turn, _ random: inout QuickRandom, _ isGood: (Int, inout QuickRandom) -> Bool

@@ -87,7 +87,7 @@ struct ConnectRounds {
             !wasTried(ids[index], since: 0) && !candidates.isOut(index) && candidates.isItsShare(index, &random)
         }
         if let proposed { return proposed }
-        let start = candidates.balance == .first ? position : turn.cursor
+        let start = candidates.start(position, turn, &random)
         // Nobody of the first kind: one that was tried in an earlier round may be well again; so may one that is out of
         // use, but only when a whole round of the others was in vain.
         return first(of: candidates, from: start) { index in

@@ -71,7 +71,9 @@ final class LinkTable: @unchecked Sendable {
 
     /// Those of one priority in the order in which they came.
     private static func byPriority(_ instances: [Instance]) -> [Instance] {
-        let ranked = instances.enumerated().sorted { ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset) }
+        let ranked = instances.enumerated().sorted {
+            ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset)
+        }
         return ranked.map(\.element)
     }
 

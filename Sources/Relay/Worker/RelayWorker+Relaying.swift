@@ -76,6 +76,7 @@ extension RelayWorker {
             goOnLater(slot)
             return true
         case .ended:
+            if index % 2 == 1 { instanceEnded(slot) }
             let other = slab.half(index ^ 1)
             guard other.pointee.hasEnded, other.pointee.pendingCount == 0, slab.half(index).pointee.isShutDown else {
                 return true
@@ -99,6 +100,7 @@ extension RelayWorker {
                 link.pointee.counters.pointee.bytesFromClients.count(moved)
             } else {
                 link.pointee.counters.pointee.bytesFromBackends.count(moved)
+                if before == 0 { instanceSpoke(index / 2) }
             }
         }
         return outcome
@@ -108,6 +110,7 @@ extension RelayWorker {
 
     /// One side is gone without an end. What it had sent is still handed over; then the other side is reset too.
     func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
+        if side == 1 { instanceEnded(slot) }
         let connection = slab.connection(slot)
         connection.pointee.phase = .resetting
         connection.pointee.resetSide = side
@@ -161,6 +164,7 @@ extension RelayWorker {
         let hadConnected = connection.pointee.rounds == nil
         let (fromClient, fromBackend) = (slab.half(2 * slot).pointee.bytes, slab.half(2 * slot + 1).pointee.bytes)
         let instance = hadConnected ? connection.pointee.instance : nil
+        judgeAtEnd(slot, reason)
         wheel.cancel(slot)
         closeHalf(2 * slot, isReset: isReset)
         closeHalf(2 * slot + 1, isReset: isReset)
@@ -169,7 +173,7 @@ extension RelayWorker {
         report(
             .connectionEnded(
                 ConnectionEnd(
-                    link: link.pointee.ledger.id, instance: instance, client: connection.pointee.client,
+                    link: link.pointee.id, instance: instance, client: connection.pointee.client,
                     reason: reason, errorNumber: errorNumber, bytesFromClient: fromClient,
                     bytesFromBackend: fromBackend,
                     duration: .nanoseconds(now - connection.pointee.acceptedAt)
@@ -178,7 +182,7 @@ extension RelayWorker {
         )
         slab.giveBack(slot)
         counters.givePlaceBack()
-        link.pointee.ledger.connectionClosed()
+        link.pointee.connectionClosed()
         if link.pointee.isDraining { reportIfDrained(link) }
         hasFreePlace = true
     }
@@ -200,6 +204,6 @@ extension RelayWorker {
     }
 
     func reportIfDrained(_ link: UnsafeMutablePointer<WorkerLink>) {
-        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.ledger.id)) }
+        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.id)) }
     }
 }

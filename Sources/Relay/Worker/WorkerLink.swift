@@ -2,10 +2,15 @@
 // Copyright the Legation authors
 
 internal import ServiceModel
+internal import Synchronization
 
 /// What one worker knows of one link. It never moves and lives as long as the worker: connections point at it.
-struct WorkerLink {
+struct WorkerLink: ~Copyable {
+    let id: Link.ID
     let ledger: LinkLedger
+    // Hot path: taken out of the ledger, as the view of the table below, so that counting a connection counts no
+    // references.
+    private let openCount: UnsafeMutablePointer<Atomic<Int>>
     let counters: UnsafeMutablePointer<LinkCounters>
     var balance = Balance.roundRobin
     var turn: Turn
@@ -18,12 +23,18 @@ struct WorkerLink {
     private(set) var view: LinkTable.View
 
     init(ledger: LinkLedger, worker: Int, emptyTable: LinkTable) {
+        id = ledger.id
         self.ledger = ledger
+        openCount = ledger.openCount
         counters = ledger.counters(of: worker)
         turn = Turn(worker: worker)
         view = emptyTable.view
         table = emptyTable
     }
+
+    func connectionOpened() { openCount.pointee.add(1, ordering: .relaxed) }
+
+    func connectionClosed() { openCount.pointee.subtract(1, ordering: .sequentiallyConsistent) }
 
     mutating func apply(_ table: LinkTable, _ cells: InstanceCells, now: UInt64) {
         self.table = table
