@@ -86,8 +86,8 @@ package final class RelayReporter: Sendable {
         case .noInstance: tell(.noInstance(end.link), [:])
         case .connectFailed: tell(.unreachable(end.link), ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
         case .resources: tell(.resources, ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
-        case .finished, .clientReset, .clientGone, .backendReset, .cutInstanceGone, .cutRequested, .drainDeadline,
-            .shutdownDeadline:
+        case .finished, .clientReset, .clientGone, .backendReset, .idleLimit, .halfClosedLimit, .cutInstanceGone,
+            .cutRequested, .drainDeadline, .shutdownDeadline:
             break
         }
         guard logger.logLevel <= .debug else { return }
