@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the Legation authors
-"""An SVG of what each proxy did: a panel a figure, a bar a proxy with its median, a line over it between the quartiles."""
+"""An SVG of what each proxy did: a panel a figure, a bar a proxy up to its median, a line between the quartiles."""
 
 import typing
 from xml.sax.saxutils import escape
@@ -21,8 +21,8 @@ class Panel(typing.NamedTuple):
 
 def svg(panels, caption):
     height = MARGIN + sum(HEAD + len(panel.bars) * (BAR + GAP) + GAP for panel in panels) + 24
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-             'font-family="system-ui, sans-serif" font-size="12">',
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+             f'height="{height}" font-family="system-ui, sans-serif" font-size="12">',
              # A page may be dark; the bars' colours are chosen for this ground.
              f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>']
     top = MARGIN

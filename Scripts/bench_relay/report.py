@@ -75,8 +75,7 @@ def configurations(proxies):
         if isinstance(proxy, Direct) or kind in seen:
             continue
         seen.add(kind)
-        words = [str(word).replace(f"{PEERS}/", "").replace(str(ROOT) + "/", "").replace(str(LEGATION), "build/legation")
-                 for word in proxy.words()]
+        words = [str(word).replace(LEGATION, "legation").replace(f"{PEERS}/", "") for word in proxy.words()]
         variants = list(dict.fromkeys(one.variant for one in proxies if one.name.split()[0] == kind and one.variant))
         yield f"**{kind}**" + (f", in variants: {', '.join(f'`{one}`' for one in variants)}" if variants else "")
         yield ""
@@ -108,7 +107,7 @@ def write(known, rows, tables, memory, proxies, folder, page):
              *table(["measure", "goal", "measured", "quartiles", "Legation; the best peer", ""],
                     [row.cells() for row in rows]),
              "![every proxy's figures](benchmark.svg)", "", *all_figures(tables, proxies),
-             "Memory in user space, a connection (9,000 idle; 100 whose client never reads, with what waits in pipes):", "",
+             "Memory in user space a connection: idle, and if the client never reads, with what waits in pipes:", "",
              *table(["proxy", "idle", "never read", "two seconds later"], memory),
              "### Configurations", "", *configurations(proxies), END]
     before, after = "", "\n"
