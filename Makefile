@@ -57,8 +57,10 @@ demo-article: needs release ## show the article of 2014 on two hosts with engine
 soak: needs build release ## ten minutes of traffic and random faults of etcd and others (LEGATION_SOAK_SECONDS)
 	@$(STAGE) soak Scripts/soak
 
-bench: needs build release ## measure what many keys and many changes cost: docs/benchmark.md explains it
+bench: needs build release ## measure changes, and the relay beside its peers (QUICK=1: one short round): docs/benchmark.md
 	@$(STAGE) bench Scripts/bench
+	@$(STAGE) 'peers of the relay' Scripts/install-bench-peers
+	@$(STAGE) 'bench of the relay' Scripts/bench-relay $(if $(QUICK),--quick)
 
 docs: needs release ## type every command of every page of docs/, and compare what it prints
 	@$(STAGE) docs bash -ec 'for page in docs/*.md; do Scripts/docs-run "$$page"; done'
