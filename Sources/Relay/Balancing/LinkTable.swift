@@ -7,6 +7,10 @@ internal import ServiceModel
 ///
 /// As long as it lives its instances count as in use; it dies when the last worker has let go of it.
 final class LinkTable: @unchecked Sendable {
+    // Safety: what the view points at is written in `init` only, and freed in `deinit`.
+    let view: View
+    private let ledger: InstanceLedger
+
     /// Where a pick looks: pointers into the table, which somebody keeps meanwhile.
     struct View {
         /// Instances that take connections: those of weight 0 are left out. By priority for `Balance.first`.
@@ -31,10 +35,6 @@ final class LinkTable: @unchecked Sendable {
             return low
         }
     }
-
-    // Safety: written in `init` only, freed in `deinit`.
-    let view: View
-    private let ledger: InstanceLedger
 
     /// - Parameter balance: decides what is prepared.
     init(_ snapshot: EndpointSnapshot, balance: Balance = .roundRobin, ledger: InstanceLedger) {
