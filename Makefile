@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo demo-article soak bench docs rows slow sanitize callgrind clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak bench robustness docs rows slow sanitize callgrind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -62,13 +62,18 @@ bench: needs build release ## measure changes, and the relay beside its peers (Q
 	@$(STAGE) 'peers of the relay' Scripts/install-bench-peers
 	@$(STAGE) 'bench of the relay' Scripts/bench-relay $(if $(QUICK),--quick)
 
+robustness: needs release ## bring faults about for Legation, HAProxy and nginx: docs/robustness.md has what was seen
+	@$(STAGE) 'install peers' Scripts/install-bench-peers
+	@$(STAGE) robustness Scripts/robustness
+
 docs: needs release ## type every command of every page of docs/, and compare what it prints
 	@$(STAGE) docs bash -ec 'for page in docs/*.md; do Scripts/docs-run "$$page"; done'
 
 rows: ## list the faults of docs/faults.md that no test shows yet
 	@Scripts/rows
 
-slow: needs build release sanitize callgrind ## what is too slow for every commit: sanitizers, callgrind, clusters of etcd 3.5, a soak of 15 minutes
+slow: needs build release sanitize callgrind ## what is too slow for every commit: sanitizers, callgrind, peers that vanish, etcd 3.5, a soak of 15 minutes
+	@$(STAGE) 'slow tests' Scripts/test slow
 	@$(STAGE) 'etcd 3.5.16' Scripts/install-etcd-3.5.16
 	@LEGATION_ETCD_VERSION=3.5.16 $(STAGE) 'faults of 3.5.16' Scripts/test etcd
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak

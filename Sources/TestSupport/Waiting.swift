@@ -106,7 +106,7 @@ package func blocking<Result: Sendable>(_ work: @escaping @Sendable () throws ->
 }
 
 /// Starts a thread with a small stack, so that a thousand of them cost nothing.
-func startThread(_ work: @escaping @Sendable () -> Void) {
+package func startThread(_ work: @escaping @Sendable () -> Void) {
     let thread = Thread(block: work)
     thread.stackSize = 256 << 10
     thread.start()
@@ -130,4 +130,4 @@ package func concurrently(_ first: @escaping @Sendable () -> Void, and second: (
 }
 
 /// Sleeps on a thread that is one's own.
-func blockThread(for duration: Duration) { Thread.sleep(forTimeInterval: duration.inSeconds) }
+package func blockThread(for duration: Duration) { Thread.sleep(forTimeInterval: duration.inSeconds) }

@@ -16,14 +16,14 @@ struct RelayedBytesTests {
             let down = BytePattern(seed: 2)
             let ends = Recorder<String>()
             let backend = try await stage.backend { connection in
-                Self.exchange(sending: down, receiving: up, count, on: connection, ends)
+                exchange(sending: down, receiving: up, count, on: connection, ends)
             }
             let forward = try await stage.forward(["\(backend.endpoint)"])
             try await Self.descriptorsComeBack(forward) {
                 let start = ContinuousClock.now
                 try await blocking {
                     let client = try TCPConnection.connect(to: forward.endpoint, limit: .seconds(120))
-                    Self.exchange(sending: up, receiving: down, count, on: client, ends)
+                    exchange(sending: up, receiving: down, count, on: client, ends)
                 }
                 let all = try await ends.first(4, "both directions", within: .seconds(120))
                 #expect(all.sorted() == ["received", "received", "sent", "sent"])
@@ -64,14 +64,14 @@ struct RelayedBytesTests {
             let seen = Recorder<String>()
             // Answers only after its client's end.
             let answering = try await stage.backend { connection in
-                seen.record(Self.receiving(late, count, on: connection))
+                seen.record(late.receiving(count, on: connection))
                 try late.send(count, on: connection)
             }
             // Ends first and listens on.
             let silent = try await stage.backend { connection in
                 try connection.send("bye\n")
                 try connection.finishSending()
-                seen.record(Self.receiving(late, count, on: connection))
+                seen.record(late.receiving(count, on: connection))
             }
             let first = try await stage.forward(["\(answering.endpoint)"])
             let second = try await stage.forward(["\(silent.endpoint)"])
@@ -200,38 +200,9 @@ struct RelayedBytesTests {
         }
     }
 
-    // MARK: - Streams
-
-    /// Both directions at once, the half-close of one's own included; tells how each ended.
-    private static func exchange(
-        sending own: BytePattern, receiving other: BytePattern, _ count: Int, on connection: TCPConnection,
-        _ ends: Recorder<String>
-    ) {
-        concurrently {
-            do {
-                try own.send(count, on: connection)
-                try connection.finishSending()
-                ends.record("sent")
-            } catch {
-                ends.record("\(error)")
-            }
-        } and: {
-            ends.record(Self.receiving(other, count, on: connection))
-        }
-    }
-
-    private static func receiving(_ pattern: BytePattern, _ count: Int, on connection: TCPConnection) -> String {
-        do {
-            try pattern.receiveAll(count, on: connection)
-            return "received"
-        } catch {
-            return "\(error)"
-        }
-    }
-
     /// Runs `body` and waits until the relay has as many descriptors open as before.
     private static func descriptorsComeBack(_ relay: Proxy, _ body: () async throws -> Void) async throws {
-        let before = try await settledCount(relay)
+        let before = try await relay.process.settledDescriptors()
         try await body()
         var after = -1
         do {
@@ -241,17 +212,5 @@ struct RelayedBytesTests {
             }
         } catch is NeverHappened {}
         #expect(after == before, "descriptors")
-    }
-
-    /// `listening` is logged before the workers have started: waits until the count has stood still for 200 ms.
-    private static func settledCount(_ relay: Proxy) async throws -> Int {
-        var last = -1
-        var since = ContinuousClock.now
-        try await waitFor("the relay to have started") {
-            let count = try relay.process.descriptorCount
-            if count != last { (last, since) = (count, .now) }
-            return ContinuousClock.now - since > .milliseconds(200)
-        }
-        return last
     }
 }

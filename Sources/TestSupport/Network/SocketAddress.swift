@@ -33,13 +33,21 @@ struct SocketAddress {
     }
 
     /// The address that a socket is bound to, nil for a socket of another kind.
-    init?(of descriptor: Int32) {
+    init?(of descriptor: Int32) { self.init(of: descriptor, getsockname) }
+
+    /// The address that a socket is connected to, nil when it is not.
+    init?(peerOf descriptor: Int32) { self.init(of: descriptor, getpeername) }
+
+    private init?(
+        of descriptor: Int32,
+        _ ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) {
         length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let size = length
         let result = withUnsafeMutablePointer(to: &storage) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
                 var size = size
-                return getsockname(descriptor, address, &size)
+                return ask(descriptor, address, &size)
             }
         }
         guard result == 0 else { return nil }

@@ -2,7 +2,6 @@
 // Copyright the Legation authors
 
 import Glibc
-package import ServiceModel
 import Synchronization
 
 /// A system call on a test's socket that failed.
@@ -38,18 +37,6 @@ package final class TCPConnection: Sendable {
 
     deinit { close() }
 
-    /// Connects within `limit`, which then bounds every single call.
-    package static func connect(to endpoint: Endpoint, limit: Duration = .seconds(10)) throws -> TCPConnection {
-        let address = SocketAddress(endpoint)
-        let descriptor = Glibc.socket(address.family, SocketAddress.stream, 0)
-        guard descriptor >= 0 else { throw SocketFailure("socket") }
-        let connection = TCPConnection(owning: descriptor, limit: limit)
-        guard address.withPointer({ Glibc.connect(descriptor, $0, $1) }) == 0 else {
-            throw SocketFailure("connect \(endpoint)")
-        }
-        return connection
-    }
-
     // MARK: - Sending
 
     package func send(_ bytes: UnsafeRawBufferPointer) throws {
@@ -72,6 +59,9 @@ package final class TCPConnection: Sendable {
     package func finishSending() throws {
         guard shutdown(descriptor, Int32(SHUT_WR)) == 0 else { throw SocketFailure("shutdown") }
     }
+
+    /// The same to a peer that may be gone.
+    func endSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     // MARK: - Receiving
 

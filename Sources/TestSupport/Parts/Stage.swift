@@ -11,6 +11,7 @@ package final class Stage: Sendable {
     private struct State {
         var directory: String?
         var backends: [Backend] = []
+        var faultProxies: [FaultProxy] = []
         var processes: [ProcessUnderTest] = []
     }
 
@@ -73,6 +74,13 @@ package final class Stage: Sendable {
         return backend
     }
 
+    /// A fault proxy before whatever listens at `target`, until the stage ends; nothing is wrong at first.
+    package func faultProxy(to target: Endpoint) throws -> FaultProxy {
+        let proxy = try FaultProxy(to: target)
+        state.withLock { $0.faultProxies.append(proxy) }
+        return proxy
+    }
+
     // MARK: - Files
 
     /// A directory of the test's own, in memory where there is such a place, so that fsync costs nothing.
@@ -92,6 +100,7 @@ package final class Stage: Sendable {
 
     fileprivate func close(failed: Bool) {
         if failed { report() }
+        for proxy in state.withLock({ $0.faultProxies }) { proxy.close() }
         for backend in state.withLock({ $0.backends }) { backend.close() }
     }
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import ServiceModel
+import TestSupport
+import Testing
+
+/// Instances that look bad are taken out of use, and come back: docs/promises.md, "Instances that fail". Seen from
+/// outside: whom the relay still dials.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct RelayEjectionTests {
+    /// Failures in a row that take an instance out of use, and for how long the first time.
+    private static let failures = 3
+    private static let outOfUse = Duration.seconds(5)
+    /// In which nobody dials who is out of use; some less, for the looks of a test are not instants.
+    private static let quiet = outOfUse - .seconds(1)
+
+    @Test(.row("D2")) func threeSilentAttemptsTakeAnInstanceOutOfUse() async throws {
+        try await withFaultyNetwork(.waiting) { faults in
+            let backends = try await faults.backends("bad", "A", "B")
+            let bad = backends[0].endpoint
+            let proxy = try await faults.proxy(backends.map(\.endpoint))
+            try await waitFor("the one to be used") { try await faults.servedBy(proxy) == "bad" }
+            try await faults.blackhole(bad)
+            // Clients come one after the other: their attempts are failures in a row.
+            try await withClientLoop(to: proxy.endpoint, in: faults.network) { loop in
+                try await waitFor("failed attempts") { try await faults.callers(of: bad) >= Self.failures }
+                let begun = ContinuousClock.now
+                // The third is yet to fail.
+                try await waitFor("clients while it is out of use", within: .seconds(30)) {
+                    loop.rounds.last.map { $0.at > begun + .seconds(1) + Self.quiet } == true
+                }
+                #expect(try await faults.callers(of: bad) == Self.failures)
+                #expect(loop.failures.isEmpty)
+                let slow = loop.rounds.count { $0.took > .milliseconds(900) }
+                print("D2: \(slow) of \(loop.rounds.count) clients waited for the silent instance")
+            }
+        }
+    }
+
+    /// With the clients' bytes and without them: it is the instance's bytes that count.
+    @Test(.row("D3"), arguments: [false, true])
+    func threeConnectionsThatTheInstanceEndsAtOnceTakeItOutOfUse(clientSpeaksFirst: Bool) async throws {
+        try await withFaultyNetwork(.waiting) { faults in
+            // As Docker's userland proxy does for a port behind which nobody listens.
+            let hollow = try await faults.backend(1) { _ in }
+            let good = try await faults.backend(2, Backend.naming("good"))
+            let proxy = try await faults.proxy([hollow.endpoint, good.endpoint])
+            var ends = 0
+            var since = ContinuousClock.now
+            try await waitFor("clients while it is out of use", within: .seconds(30)) {
+                let served = try await faults.network.run {
+                    let client = try TCPConnection.connect(to: proxy.endpoint)
+                    if clientSpeaksFirst { try client.send("hello\n") }
+                    do { return try client.receiveLine() == "good" } catch { return false }
+                }
+                if !served { (ends, since) = (ends + 1, .now) }
+                return ContinuousClock.now - since > Self.quiet
+            }
+            print("D3: \(ends) clients met the hollow instance")
+            #expect(ends == Self.failures)
+            #expect(hollow.dials.count == Self.failures)
+        }
+    }
+
+    /// A health check that only connects says nothing of the instance behind.
+    @Test(.row("D3")) func connectionsThatTheClientEndsAtOnceAreNoFailures() async throws {
+        try await withFaultyNetwork { faults in
+            let backends = try await ["A", "B"].asyncMap { name in
+                try await faults.backend(name == "A" ? 1 : 2) { connection in
+                    guard try connection.receiveLine() != nil else { return }
+                    try connection.send(name + "\n")
+                }
+            }
+            let proxy = try await faults.proxy(backends.map(\.endpoint))
+            for count in 1...(4 * Self.failures) {
+                let probe = try await faults.connect(proxy)
+                try await waitFor("the probe to arrive") { backends.map(\.dials.count).reduce(0, +) == count }
+                probe.close()
+                try await waitFor("its end") { backends.allSatisfy { $0.openConnections == 0 } }
+            }
+            var names: [String] = []
+            for _ in 0..<6 {
+                let name = try await faults.network.run {
+                    try TCPConnection.connect(to: proxy.endpoint).exchange("who?")
+                }
+                names.append(name ?? "an end")
+            }
+            #expect(Set(names) == ["A", "B"], "\(names)")
+        }
+    }
+
+    @Test(.row("D5")) func atMostHalfOfTheInstancesAreTakenOutOfUse() async throws {
+        try await withFaultyNetwork(.waiting) { faults in
+            let backends = try await faults.backends("A", "B", "C", "D", "E")
+            let bad = backends.prefix(3).map(\.endpoint)
+            let proxy = try await faults.proxy(backends.map(\.endpoint))
+            try await waitFor("all to be used") {
+                _ = try await faults.servedBy(proxy)
+                return backends.allSatisfy { !$0.dials.isEmpty }
+            }
+            try await faults.blackhole(bad[0], bad[1], bad[2])
+            let round = { @Sendable in try ClientLoop.round(to: proxy.endpoint, limit: .seconds(30)) }
+            try await withArrivals(perSecond: 20, in: faults.network, round) { arrivals in
+                try await waitFor("failures of all three") {
+                    try await bad.asyncMap { try await faults.callers(of: $0) }.allSatisfy { $0 >= Self.failures }
+                }
+                // Attempts that were under way have failed by then.
+                let failed = ContinuousClock.now + .seconds(1)
+                try await waitFor("that to be over") { arrivals.rounds.last.map { $0.at > failed } == true }
+                let before = try await bad.asyncMap { try await faults.callers(of: $0) }
+                let dialled = ContinuousClock.now
+                try await waitFor("more clients") { arrivals.rounds.last.map { $0.at > dialled + .seconds(3) } == true }
+                let after = try await bad.asyncMap { try await faults.callers(of: $0) }
+                let quiet = zip(before, after).count { $0 == $1 }
+                print("D5: attempts at three silent of five in 3 s: \(zip(before, after).map { $1 - $0 })")
+                #expect(quiet <= 2, "at most half of five are out of use")
+                // Who is in use and bad costs its clients a second, not their connection.
+                #expect(arrivals.failures.isEmpty)
+            }
+        }
+    }
+
+    @Test(.row("D5")) func whenAllLookBadAllAreUsed() async throws {
+        try await withFaultyNetwork(.waiting) { faults in
+            let backends = try await faults.backends("A", "B")
+            let proxy = try await faults.proxy(backends.map(\.endpoint))
+            for backend in backends { try await faults.refuse(backend.endpoint) }
+            // Rounds of attempts for as long as the client is there: far more than three failures each.
+            _ = try await faults.network.run {
+                StreamEnd(of: try TCPConnection.connect(to: proxy.endpoint, limit: .seconds(30)))
+            }
+            for backend in backends { #expect(try await faults.callers(of: backend.endpoint) >= Self.failures) }
+            try await faults.heal()
+            let healed = ContinuousClock.now
+            // Long before the time of any of them is over.
+            let name = try await faults.servedBy(proxy)
+            report(ContinuousClock.now - healed, "D5: served when all had failed", promise: .milliseconds(250))
+            #expect(ContinuousClock.now - healed < .seconds(2))
+            #expect(["A", "B"].contains(name))
+        }
+    }
+}
