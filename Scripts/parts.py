@@ -119,6 +119,13 @@ class Parts:
     def descriptors(self, name):
         return len(os.listdir(f"/proc/{self.pid(name)}/fd"))
 
+    def connections(self, name):
+        """Address and port of both ends, its own first, of each established connection of TCP."""
+        words = ["ss", "-Htnp", "state", "established"]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        owner = f"pid={self.pid(name)},"
+        return [tuple(line.split()[2:4]) for line in said.splitlines() if owner in line]
+
     def cpu_seconds(self, name):
         """User and system time."""
         fields = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text().rsplit(")", 1)[1].split()
@@ -169,7 +176,10 @@ class Etcd:
 
 
 def etcdctl(*words):
-    outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    try:
+        outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as expired:
+        raise Failure(f"etcdctl {' '.join(words)}: {expired}") from None
     if outcome.returncode != 0:
         raise Failure(f"etcdctl {' '.join(words)}: {outcome.stderr.strip()}")
     return outcome.stdout
