@@ -3,9 +3,22 @@
 
 internal import ArgumentParser
 internal import Daemon
+private import Glibc
+
+@main
+enum Program {
+    /// Keeps the main thread to the end. An asynchronous main would let it go once it waits for the first time, and
+    /// libdispatch then asks for an eventfd, and ends the process if at that moment there is no descriptor left.
+    static func main() {
+        Task.detached {
+            await Legation.main()
+            exit(EXIT_SUCCESS)
+        }
+        while true { pause() }
+    }
+}
 
 /// The command line's root: `legation SUBCOMMAND`.
-@main
 struct Legation: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "legation",

@@ -137,7 +137,9 @@ extension SocketSuites {
 
         /// The good ones leave: those that are left are used, whatever was thought of them.
         @Test func whenTheOthersLeaveThoseThatAreOutAreUsed() async throws {
-            try await withRelay(ejection: EjectionPolicy(slowStart: .zero)) { relay in
+            // Without a second round, in which they would be tried in any case.
+            let hasty = RetryPolicy(roundPause: .seconds(4), total: .seconds(2))
+            try await withRelay(retry: hasty, ejection: EjectionPolicy(slowStart: .zero)) { relay in
                 let backends = try (0..<4).map { _ in try TestBackend() }
                 let bad = try (0..<2).map { _ in try TestBackend.deadEndpoint() }
                 relay.apply(bad + backends.prefix(2).map(\.endpoint))
@@ -152,6 +154,23 @@ extension SocketSuites {
                 let clients = try (0..<4).map { _ in try relay.connect() }
                 try eventually("both are used at once") { back.allSatisfy { $0.hasClient() } }
                 #expect(clients.count == 4)
+            }
+        }
+
+        /// A whole round of the others was in vain: it may be well again.
+        @Test func oneThatIsOutIsTriedWhenTheOthersFail() async throws {
+            try await withRelay { relay in
+                let good = try TestBackend()
+                let bad = try TestBackend.deadEndpoint()
+                relay.apply([bad, good.endpoint])
+                try eventually("one is out") {
+                    _ = try relay.connect()
+                    return relay.ejections.count == 1
+                }
+                let back = try TestBackend(at: bad)
+                good.close()
+                try serve(relay, by: back)
+                #expect(relay.ejections.count == 1, "it is out for five seconds")
             }
         }
 

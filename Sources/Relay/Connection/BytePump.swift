@@ -46,6 +46,11 @@ struct BytePump: ~Copyable {
 
     deinit { scratch.deallocate() }
 
+    /// When `dropSpares` is due; nil while nothing is spare.
+    var sparesEnd: UInt64? { pipes.sparesEnd }
+
+    mutating func dropSpares() { pipes.dropSpares() }
+
     /// Moves what `source` has to `sink`, as far as it goes without waiting.
     mutating func move(
         from source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>, now: UInt64

@@ -51,11 +51,16 @@ struct PipePool: ~Copyable {
     /// the longest pause of accepting (`AcceptPause`), whose reasons are the same.
     private static let refusalNanoseconds: UInt64 = 1_000_000_000
 
+    /// How long a spare waits for the next direction that is bulk: a transfer that pauses for less begins again without a
+    /// system call, and an idle process holds no descriptor that it does not need.
+    private static let spareNanoseconds: UInt64 = 1_000_000_000
+
     private let budget: PipeBudget
     private let spares: UnsafeMutablePointer<Pipe>
     private let sparesKept: Int
     private var spareCount = 0
     private var refusedUntil: UInt64 = 0
+    private var lastBorrowed: UInt64 = 0
     /// Pipes with bytes in them.
     private(set) var borrowedCount = 0
 
@@ -76,6 +81,7 @@ struct PipePool: ~Copyable {
 
     /// - Returns: an empty pipe, nil when there is none to be had: read and write then.
     mutating func borrow(now: UInt64) -> Pipe? {
+        lastBorrowed = now
         if spareCount > 0 {
             spareCount -= 1
             borrowedCount += 1
@@ -89,6 +95,14 @@ struct PipePool: ~Copyable {
         }
         borrowedCount += 1
         return pipe
+    }
+
+    /// When `dropSpares` is due; nil while there are none.
+    var sparesEnd: UInt64? { spareCount > 0 ? lastBorrowed + Self.spareNanoseconds : nil }
+
+    mutating func dropSpares() {
+        for index in 0..<spareCount { destroy(spares[index]) }
+        spareCount = 0
     }
 
     /// - Parameter isEmpty: whether all that went in came out; else nobody else may have it.

@@ -30,13 +30,14 @@ extension RelayWorker {
 
     /// The earliest of the worker's own deadlines.
     var nextAlarm: UInt64? {
-        var next = min(acceptPause.until ?? .max, shutdownDeadline ?? .max)
+        var next = min(acceptPause.until ?? .max, shutdownDeadline ?? .max, pump.sparesEnd ?? .max)
         for deadline in deadlines { next = min(next, deadline.at) }
         return next == .max ? nil : next
     }
 
     func alarmRang() {
         if let until = acceptPause.until, until <= now { resumeAccepting() }
+        if let end = pump.sparesEnd, end <= now { pump.dropSpares() }
         if let deadline = shutdownDeadline, deadline <= now { cutAll(.shutdownDeadline) { _ in true } }
         for deadline in deadlines where deadline.at <= now { cut(deadline.target, .drainDeadline) }
         deadlines.removeAll { $0.at <= now }
