@@ -20,7 +20,7 @@ final class LinkTable: @unchecked Sendable {
         let addresses = UnsafeMutablePointer<SocketAddress>.allocate(capacity: instances.count)
         for (index, instance) in instances.enumerated() {
             (ids + index).initialize(to: instance.id)
-            (addresses + index).initialize(to: SocketAddress(instance.endpoint))
+            (addresses + index).initialize(to: SocketAddress(instance.address))
             ledger.addReference(instance.id)
         }
         self.ids = UnsafePointer(ids)
