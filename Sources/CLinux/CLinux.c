@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int clinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
@@ -33,6 +34,11 @@ int clinux_set_pipe_bytes(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, by
 
 long clinux_splice(int from, int to, unsigned long bytes) {
     return splice(from, NULL, to, NULL, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
+_Bool clinux_is_socket(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 int clinux_usable_cores(void) {

@@ -20,16 +20,25 @@ package struct InstanceID: Hashable, Sendable {
 /// One place where a service can be reached, as the relay sees it.
 package struct Instance: Hashable, Sendable {
     package let id: InstanceID
-    package let endpoint: Endpoint
+    package let address: InstanceAddress
     /// Share of new connections, 0...1000; 0 takes none.
     package let weight: Int
     /// Lower is preferred, for active–passive balancing; 0 unless the registrator says otherwise.
     package let priority: Int
 
     package init(id: InstanceID, endpoint: Endpoint, weight: Int = 100, priority: Int = 0) {
+        self.init(id: id, address: .network(endpoint), weight: weight, priority: priority)
+    }
+
+    package init(id: InstanceID, address: InstanceAddress, weight: Int = 100, priority: Int = 0) {
         self.id = id
-        self.endpoint = endpoint
+        self.address = address
         self.weight = weight
         self.priority = priority
+    }
+
+    /// Nil for a Unix socket.
+    package var endpoint: Endpoint? {
+        if case .network(let endpoint) = address { endpoint } else { nil }
     }
 }

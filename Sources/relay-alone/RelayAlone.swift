@@ -7,13 +7,15 @@ import ServiceModel
 
 /// The relay without a control plane, for instruments that count what it does: `relay-alone TARGET [KEY=VALUE...]`.
 ///
-/// Listens on a loopback port, which it prints, and carries to TARGET (`127.0.0.1:6379`) until its standard input ends.
+/// Listens on a loopback port, which it prints, and carries to TARGET (`127.0.0.1:6379`, `unix:/run/redis.sock`) until its standard input ends.
 /// Keys: `workers` (1), `pipes`, `pipe-bytes`, `full-reads` (as `SplicePolicy`).
 @main
 struct RelayAlone {
     static func main() async throws {
         var arguments = CommandLine.arguments.dropFirst()
-        guard let target = arguments.popFirst().flatMap({ Endpoint($0) }) else { refuse("TARGET is not ADDRESS:PORT") }
+        guard let target = arguments.popFirst().flatMap({ InstanceAddress($0) }) else {
+            refuse("TARGET is neither ADDRESS:PORT nor unix:PATH")
+        }
         var configuration = RelayConfiguration(workers: 1)
         for argument in arguments { set(argument, in: &configuration) }
         try DescriptorLimit.raise()
@@ -25,7 +27,7 @@ struct RelayAlone {
         fflush(nil)
         let link = Link(id: Link.ID(0), name: "alone")
         engine.open(link, listeners: sockets, policy: LinkPolicy())
-        let instance = Instance(id: InstanceID(slot: 0, generation: 1), endpoint: target)
+        let instance = Instance(id: InstanceID(slot: 0, generation: 1), address: target)
         engine.apply(EndpointSnapshot(sequence: 1, instances: [instance]), to: link.id)
         async let _ = engine.run()
         // Blocks the main thread, which nothing else needs, and leaves without awaiting: libdispatch would park the thread

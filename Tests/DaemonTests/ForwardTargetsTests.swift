@@ -13,7 +13,7 @@ private func target(_ text: String) throws -> HostPort { try #require(HostPort(t
 private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 
 extension EndpointSnapshot {
-    fileprivate var endpoints: [String] { instances.map(\.endpoint.description) }
+    fileprivate var endpoints: [String] { instances.map(\.address.description) }
 }
 
 @Suite struct ForwardTargetsTests {

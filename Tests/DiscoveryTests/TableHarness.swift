@@ -159,7 +159,7 @@ struct TableHarness {
     /// Numbers of the instances in use, see `endpoint(_:)`.
     var used: [Int] {
         mutating get {
-            instances().compactMap { $0.endpoint.address.v4 }.map { Int($0 & 0xff_ffff) }.sorted()
+            instances().compactMap { $0.endpoint?.address.v4 }.map { Int($0 & 0xff_ffff) }.sorted()
         }
     }
 

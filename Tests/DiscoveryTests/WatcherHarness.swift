@@ -67,7 +67,7 @@ struct WatcherHarness: Sendable {
     /// Waits until the newest snapshot of a service has exactly these endpoints.
     func until(_ endpoints: [Endpoint], of service: String = "redis") async throws {
         try await eventually {
-            seen.newest(service).map { Set($0.instances.map(\.endpoint)) == Set(endpoints) } ?? false
+            seen.newest(service).map { Set($0.instances.compactMap(\.endpoint)) == Set(endpoints) } ?? false
         }
     }
 

@@ -16,39 +16,64 @@ extension SocketSuites {
             SplicePolicy.off, SplicePolicy(maxPipes: 3, pipeBytes: 8192, fullReads: 0), SplicePolicy(fullReads: 1),
         ]
 
+        /// One for each direction of a run, so that a byte of another connection shows.
+        private static let patterns = (UInt64(41)...48).map { Pattern(seed: $0) }
+
         @Test(arguments: UInt64(1)...24, policies)
         func nothingIsLostChangedOrInvented(seed: UInt64, splicing: SplicePolicy) async throws {
             try await withRelay(workers: 2, splicing: splicing) { relay in
-                let backend = try TestBackend()
-                relay.apply(backend)
-                var random = QuickRandom(seed: seed)
-                let pairs = try (0..<4).map { _ in try relay.connectedPair(to: backend) }
-                let runs = pairs.map { pair in
-                    let (up, down) = (Schedule(random: &random), Schedule(random: &random))
-                    return (
-                        up, down,
-                        [
-                            Beside { try up.write(to: pair.client) }, Beside { try down.write(to: pair.backend) },
-                            Beside { try up.read(from: pair.backend) }, Beside { try down.read(from: pair.client) },
-                        ]
-                    )
-                }
-                for (up, down, threads) in runs {
-                    for thread in threads { _ = try thread.join() }
-                    let (sentUp, sentDown) = (try threads[0].join(), try threads[1].join())
-                    let (gotUp, gotDown) = (try threads[2].join(), try threads[3].join())
-                    #expect(gotUp.count <= sentUp.count && gotDown.count <= sentDown.count)
-                    let isOrderly = !up.endsWithReset && !down.endsWithReset
-                    if isOrderly {
-                        #expect(gotUp == sentUp && gotDown == sentDown, "seed \(seed)")
-                    } else {
-                        // A reset on one side shows on the other, unless that one had ended its own reading before.
-                        #expect(gotUp.end == .reset || gotDown.end == .reset, "seed \(seed)")
-                    }
-                }
-                try eventually("all have ended") { relay.ends.count == pairs.count }
-                #expect(relay.totals.openConnections == 0)
+                try self.run(relay, try TestBackend(), seed: seed, resets: true)
             }
+        }
+
+        /// Without resets, which such sockets do not know.
+        @Test(arguments: UInt64(1)...8, policies)
+        func norBetweenUnixSockets(seed: UInt64, splicing: SplicePolicy) async throws {
+            let folder = try SocketFolder()
+            let paths = try folder.paths()
+            try await withRelay(workers: 2, splicing: splicing, path: paths.client) { relay in
+                try self.run(relay, try TestBackend(at: paths.backend), seed: seed, resets: false)
+                _ = folder
+            }
+        }
+
+        private func run(_ relay: RelayFixture, _ backend: TestBackend, seed: UInt64, resets: Bool) throws {
+            relay.apply(backend)
+            var random = QuickRandom(seed: seed)
+            let pairs = try (0..<4).map { _ in try relay.connectedPair(to: backend) }
+            let runs = pairs.enumerated().map { number, pair in
+                let up = Schedule(&random, pattern: Self.patterns[2 * number], resets: resets)
+                let down = Schedule(&random, pattern: Self.patterns[2 * number + 1], resets: resets)
+                return (
+                    up, down,
+                    [
+                        Beside { try up.write(to: pair.client) }, Beside { try down.write(to: pair.backend) },
+                        Beside { try up.read(from: pair.backend) }, Beside { try down.read(from: pair.client) },
+                    ]
+                )
+            }
+            var (ups, downs) = ([UInt64](), [UInt64]())
+            for (up, down, threads) in runs {
+                for thread in threads { _ = try thread.join() }
+                let (sentUp, sentDown) = (try threads[0].join(), try threads[1].join())
+                let (gotUp, gotDown) = (try threads[2].join(), try threads[3].join())
+                #expect(gotUp.count <= sentUp.count && gotDown.count <= sentDown.count)
+                let isOrderly = !up.endsWithReset && !down.endsWithReset
+                if isOrderly {
+                    #expect(gotUp == sentUp && gotDown == sentDown, "seed \(seed)")
+                    ups.append(UInt64(gotUp.count))
+                    downs.append(UInt64(gotDown.count))
+                } else {
+                    // A reset on one side shows on the other, unless that one had ended its own reading before.
+                    #expect(gotUp.end == .reset || gotDown.end == .reset, "seed \(seed)")
+                }
+            }
+            try eventually("all have ended") { relay.ends.count == pairs.count }
+            #expect(relay.totals.openConnections == 0)
+            // What the relay says of the orderly ones is what came, to the byte.
+            let orderly = relay.ends.filter { $0.reason == .finished }
+            #expect(orderly.map(\.bytesFromClient).sorted() == ups.sorted(), "seed \(seed)")
+            #expect(orderly.map(\.bytesFromBackend).sorted() == downs.sorted(), "seed \(seed)")
         }
     }
 }
@@ -67,8 +92,8 @@ private struct Schedule: Sendable {
     private let stallsAfter: [Int]
     let endsWithReset: Bool
 
-    init(random: inout QuickRandom) {
-        pattern = Pattern(seed: random.next())
+    init(_ random: inout QuickRandom, pattern: Pattern, resets: Bool) {
+        self.pattern = pattern
         parts = (0..<Int.random(in: 0...12, using: &random)).map { _ in
             // From single bytes to several buffers.
             1 << Int.random(in: 0...19, using: &random)
@@ -77,7 +102,7 @@ private struct Schedule: Sendable {
         let total = parts.reduce(0, +)
         stallsAfter = (0..<Int.random(in: 0...3, using: &random)).map { _ in .random(in: 0...total, using: &random) }
             .sorted()
-        endsWithReset = Int.random(in: 0..<6, using: &random) == 0
+        endsWithReset = resets && Int.random(in: 0..<6, using: &random) == 0
     }
 
     /// - Returns: what was sent; fewer than planned when the connection was reset meanwhile.

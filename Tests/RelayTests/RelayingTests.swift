@@ -58,6 +58,29 @@ extension SocketSuites {
             }
         }
 
+        /// Reads and splices stop in front of it, and it keeps its place in the stream.
+        @Test(arguments: [.off, SplicePolicy(fullReads: 0), SplicePolicy(fullReads: 1)])
+        func urgentBytesNeitherStallTheStreamNorGetLost(splicing: SplicePolicy) async throws {
+            try await withRelay(splicing: splicing) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let (client, served) = try relay.connectedPair(to: backend)
+                let block = [UInt8](repeating: UInt8(ascii: "."), count: 150_000)
+                let receiving = Beside { try served.receiveAll().bytes }
+                var sent: [UInt8] = []
+                for _ in 0..<20 {
+                    try client.send(block)
+                    try client.sendUrgently(UInt8(ascii: "!"))
+                    try client.send("after")
+                    sent += block + Array("!after".utf8)
+                    // Everything up to here, though nothing follows that would wake the relay again.
+                    try eventually("all of it counted") { relay.totals.bytesFromClients == UInt64(sent.count) }
+                }
+                client.endWriting()
+                #expect(try receiving.join() == sent)
+            }
+        }
+
         @Test func bytesSentBeforeTheInstanceAcceptsAreKept() async throws {
             try await withRelay { relay in
                 let backend = try TestBackend()

@@ -35,6 +35,9 @@ int clinux_set_pipe_bytes(int fd, int bytes);
 /// splice(2) without waiting for either end (SPLICE_F_MOVE | SPLICE_F_NONBLOCK): bytes moved, or -1 and errno.
 long clinux_splice(int from, int to, unsigned long bytes);
 
+/// Whether the file is a socket, and no link to one. Here, since Swift finds struct stat in two modules at once.
+_Bool clinux_is_socket(const char *_Nonnull path);
+
 /// Cores that this process may run on, or -1 and errno.
 int clinux_usable_cores(void);
 

@@ -159,6 +159,6 @@ package final class RelayReporter: Sendable {
     private func endpoint(of instance: InstanceID) -> String {
         let tenant = state.withLock { $0.tenants[instance.slot] }
         guard let tenant, tenant.id == instance else { return "\(instance.slot)/\(instance.generation)" }
-        return tenant.endpoint.description
+        return tenant.address.description
     }
 }

@@ -48,7 +48,7 @@ final class LinkTable: @unchecked Sendable {
         let weights = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
         for (index, instance) in instances.enumerated() {
             (ids + index).initialize(to: instance.id)
-            (addresses + index).initialize(to: SocketAddress(instance.endpoint))
+            (addresses + index).initialize(to: SocketAddress(instance.address))
             (weights + index).initialize(to: UInt32(clamping: instance.weight))
             ledger.addReference(instance.id)
         }
@@ -99,7 +99,7 @@ extension SourceHash {
         starts.initialize(repeating: 0, count: Self.groups + 1)
         groupWeights.initialize(repeating: 0, count: Self.groups)
         for (index, instance) in instances.enumerated() {
-            (hashes + index).initialize(to: Self.hash(instance.endpoint))
+            (hashes + index).initialize(to: Self.hash(instance.address))
             let group = Self.group(hashes[index])
             groupWeights[group] += Double(weights[index])
             starts[group + 1] += 1

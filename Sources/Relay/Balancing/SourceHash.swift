@@ -50,8 +50,11 @@ struct SourceHash {
         return log(unit) / weight
     }
 
-    static func hash(_ endpoint: Endpoint) -> UInt64 {
-        mix(mix(mix(endpoint.address.high) ^ endpoint.address.low) ^ UInt64(endpoint.port))
+    static func hash(_ address: InstanceAddress) -> UInt64 {
+        switch address {
+        case .network(let endpoint): mix(hash(endpoint.address) ^ UInt64(endpoint.port))
+        case .unix(let path): path.description.utf8.reduce(0) { mix($0 ^ UInt64($1)) }
+        }
     }
 
     /// A client's connections come from many ports: only its address counts.

@@ -64,6 +64,7 @@ struct BytePump: ~Copyable {
             var stuck: Outcome?
             if source.pointee.fullReads >= bulkAfter, let pipe = pipes.borrow(now: now) {
                 (count, stuck) = splice(from: source, through: pipe, to: sink)
+                if count == -Int(EAGAIN) { (count, stuck) = confirm(source, to: sink) }
             } else {
                 (count, stuck) = copy(from: source, to: sink)
             }
@@ -152,6 +153,16 @@ struct BytePump: ~Copyable {
         source.pointee.pendingEnd = UInt32(count)
         splicedBytes &+= UInt64(count)
         return (count, flush(source, to: sink))
+    }
+
+    /// Reads after a splice has found nothing: in front of an urgent byte it does so with bytes there, and for ever.
+    private mutating func confirm(
+        _ source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>
+    ) -> (Int, Outcome?) {
+        let fullReads = source.pointee.fullReads
+        let result = copy(from: source, to: sink)
+        source.pointee.fullReads = fullReads
+        return result
     }
 
     // MARK: - Handing over

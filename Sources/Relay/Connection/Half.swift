@@ -11,7 +11,8 @@ struct Half {
     var generation: UInt32 = 0
     /// There may be something to read: said by an event, taken back by a read that found the end of it.
     var isReadable = false
-    /// The peer has announced an end (FIN, reset): from now on only 0 or EAGAIN means that all is read.
+    /// The peer has announced an end (FIN, reset), or something urgent, where reads stop short: from now on only 0 or
+    /// EAGAIN means that all is read.
     var isEnding = false
     /// All was read, up to FIN or reset.
     var hasEnded = false

@@ -12,6 +12,8 @@ struct Epoll: ~Copyable, Sendable {
 
         static let readable = Interest(rawValue: EPOLLIN.rawValue)
         static let writable = Interest(rawValue: EPOLLOUT.rawValue)
+        /// A byte that the peer calls urgent; reads stop in front of it (tcp(7), "SIGURG").
+        static let urgent = Interest(rawValue: EPOLLPRI.rawValue)
         /// The peer has ended its direction (FIN), or all is over.
         static let peerEnded = Interest(rawValue: EPOLLRDHUP.rawValue)
         /// An error waits in the socket: a reset, or a connect that failed. Always reported.
@@ -24,9 +26,9 @@ struct Epoll: ~Copyable, Sendable {
         static let exclusive = Interest(rawValue: EPOLLEXCLUSIVE.rawValue)
 
         /// The one registration of every connection's socket.
-        static let connection: Interest = [.readable, .writable, .peerEnded, .edgeTriggered]
+        static let connection: Interest = [.readable, .writable, .urgent, .peerEnded, .edgeTriggered]
         /// After any of these a short read does not mean that the socket is empty.
-        static let ending: Interest = [.peerEnded, .hungUp, .failed]
+        static let ending: Interest = [.urgent, .peerEnded, .hungUp, .failed]
     }
 
     private let owned: OwnedDescriptor

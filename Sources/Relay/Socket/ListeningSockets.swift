@@ -8,7 +8,7 @@ package import ServiceModel
 /// Makes listening sockets, one for each worker, that no second process shares unnoticed.
 package enum ListeningSockets {
     /// Connections that may wait to be accepted: docs/promises.md, "The relay". The kernel caps it at net.core.somaxconn.
-    private static let backlog: Int32 = 4096
+    static let backlog: Int32 = 4096
 
     /// Binds and listens on `endpoint`, `count` times.
     ///

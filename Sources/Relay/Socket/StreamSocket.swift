@@ -13,11 +13,13 @@ enum StreamSocket {
     private static let keepaliveIntervalSeconds: Int32 = 5
     private static let keepaliveProbes: Int32 = 3
 
-    /// Keepalive, and small writes sent at once. Set on a listener, all that it accepts inherit it.
+    /// Keepalive, small writes sent at once, and urgent bytes where they stand in the stream: else they would be lost
+    /// (RFC 6093, 4). Set on a listener, all that it accepts inherit it.
     static func prepare(_ descriptor: Int32) {
         // A socket of another family refuses these, and works without them.
         let tcp = Int32(IPPROTO_TCP)
         _ = Syscall.setOption(descriptor, level: tcp, name: TCP_NODELAY, to: 1)
+        _ = Syscall.setOption(descriptor, level: SOL_SOCKET, name: SO_OOBINLINE, to: 1)
         _ = Syscall.setOption(descriptor, level: SOL_SOCKET, name: SO_KEEPALIVE, to: 1)
         _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPIDLE, to: keepaliveIdleSeconds)
         _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPINTVL, to: keepaliveIntervalSeconds)

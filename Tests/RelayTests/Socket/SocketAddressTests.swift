@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import Glibc
 import ServiceModel
 import Testing
 
@@ -19,6 +20,16 @@ import Testing
             for right in texts {
                 let (one, other) = (try #require(Endpoint(left)), try #require(Endpoint(right)))
                 #expect(SocketAddress(one).isEqual(to: SocketAddress(other)) == (left == right))
+            }
+        }
+    }
+
+    @Test func pathsAreEqualByTheirBytes() throws {
+        let paths = try ["/a", "/b", "/ab", "/" + String(repeating: "x", count: 106)].map { try #require(UnixPath($0)) }
+        for left in paths {
+            #expect(SocketAddress(left).endpoint == nil && SocketAddress(left).family == AF_UNIX)
+            for right in paths {
+                #expect(SocketAddress(left).isEqual(to: SocketAddress(right)) == (left == right))
             }
         }
     }

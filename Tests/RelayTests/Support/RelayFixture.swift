@@ -12,23 +12,34 @@ import Testing
 final class RelayFixture: Sendable {
     let engine: RelayEngine
     let link = Link(id: Link.ID(0), name: "test")
-    let endpoint: Endpoint
+    /// Where clients connect to.
+    let address: InstanceAddress
     private let seen = Mutex<[RelayEvent]>([])
     private let sequence = Mutex<UInt64>(0)
 
-    init(_ configuration: RelayConfiguration, policy: LinkPolicy = LinkPolicy()) throws {
+    /// - Parameter path: of a Unix socket to listen on, instead of a loopback port.
+    init(_ configuration: RelayConfiguration, policy: LinkPolicy = LinkPolicy(), path: UnixPath? = nil) throws {
         engine = try RelayEngine(configuration: configuration)
+        if let path {
+            address = .unix(path)
+            engine.open(link, listeners: try ListeningSockets.bind(path), policy: policy)
+            return
+        }
         let sockets = try ListeningSockets.bind(
             Endpoint(.loopbackV4, port: 0), dualStack: false, count: configuration.workers
         )
-        endpoint = try ListeningSockets.boundEndpoint(of: sockets.numbers[0])
+        address = .network(try ListeningSockets.boundEndpoint(of: sockets.numbers[0]))
         engine.open(link, listeners: sockets, policy: policy)
     }
 
     /// Gives the link these backends, with slots in order and all of the same generation.
     func apply(_ endpoints: [Endpoint], generation: UInt32 = 1, firstSlot: UInt32 = 0) {
-        let instances = endpoints.enumerated().map { index, endpoint in
-            Instance(id: InstanceID(slot: firstSlot + UInt32(index), generation: generation), endpoint: endpoint)
+        apply(addresses: endpoints.map { .network($0) }, generation: generation, firstSlot: firstSlot)
+    }
+
+    func apply(addresses: [InstanceAddress], generation: UInt32 = 1, firstSlot: UInt32 = 0) {
+        let instances = addresses.enumerated().map { index, address in
+            Instance(id: InstanceID(slot: firstSlot + UInt32(index), generation: generation), address: address)
         }
         let number = sequence.withLock { sequence in
             sequence += 1
@@ -37,9 +48,14 @@ final class RelayFixture: Sendable {
         engine.apply(EndpointSnapshot(sequence: number, instances: instances), to: link.id)
     }
 
-    func apply(_ backends: TestBackend...) { apply(backends.map(\.endpoint)) }
+    func apply(_ backends: TestBackend...) { apply(addresses: backends.map(\.address)) }
 
-    func connect() throws -> TestSocket { try TestSocket(connectedTo: endpoint) }
+    var endpoint: Endpoint {
+        guard case .network(let endpoint) = address else { preconditionFailure("a Unix socket has no endpoint") }
+        return endpoint
+    }
+
+    func connect() throws -> TestSocket { try TestSocket(connectedTo: address) }
 
     /// How a new connection ends. connect(2) itself says so when the reset is quicker than its caller.
     func endOfANewConnection() throws -> StreamEnd {
@@ -96,13 +112,13 @@ func withRelay(
     workers: Int = 1, maxConnections: Int? = nil, retry: RetryPolicy = RetryPolicy(),
     ejection: EjectionPolicy = EjectionPolicy(), splicing: SplicePolicy = SplicePolicy(),
     limits: ConnectionLimits = ConnectionLimits(), eventCapacity: Int = 4096, policy: LinkPolicy = LinkPolicy(),
-    _ body: @escaping @Sendable (RelayFixture) throws -> Void
+    path: UnixPath? = nil, _ body: @escaping @Sendable (RelayFixture) throws -> Void
 ) async throws {
     let configuration = RelayConfiguration(
         workers: workers, maxConnections: maxConnections, retry: retry, ejection: ejection, splicing: splicing,
         limits: limits, eventCapacity: eventCapacity
     )
-    let fixture = try RelayFixture(configuration, policy: policy)
+    let fixture = try RelayFixture(configuration, policy: policy, path: path)
     async let running: Void = fixture.engine.run()
     let result: Result<Void, any Error>
     do {

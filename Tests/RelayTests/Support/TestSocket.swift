@@ -29,13 +29,15 @@ final class TestSocket: Sendable {
 
     deinit { close() }
 
-    convenience init(connectedTo endpoint: Endpoint, from source: Endpoint? = nil) throws {
-        let address = SocketAddress(endpoint)
+    convenience init(connectedTo endpoint: Endpoint) throws { try self.init(connectedTo: .network(endpoint)) }
+
+    convenience init(connectedTo target: InstanceAddress) throws {
+        let address = SocketAddress(target)
         let number = socket(address.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard number >= 0 else { throw SyscallError(call: "socket", number: errno) }
         self.init(adopting: number)
         let result = address.read { Glibc.connect(number, $0, $1) }
-        guard result == 0 else { throw SyscallError(call: "connect", subject: "\(endpoint)", number: errno) }
+        guard result == 0 else { throw SyscallError(call: "connect", subject: "\(target)", number: errno) }
     }
 
     /// Two Unix sockets that are connected to each other.
@@ -61,6 +63,14 @@ final class TestSocket: Sendable {
 
     func send(_ bytes: [UInt8]) throws {
         try bytes.withUnsafeBytes { try send($0) }
+    }
+
+    /// With the urgent pointer behind it (RFC 9293, 3.8.5).
+    func sendUrgently(_ byte: UInt8) throws {
+        var byte = byte
+        guard Glibc.send(descriptor, &byte, 1, Int32(MSG_OOB)) == 1 else {
+            throw SyscallError(call: "send", number: errno)
+        }
     }
 
     func send(_ text: String) throws { try send(Array(text.utf8)) }
@@ -149,17 +159,27 @@ final class TestSocket: Sendable {
     }
 }
 
-/// A service instance: a listening socket on loopback whose accepts block at most 20 s.
+/// A service instance: a listening socket on loopback, or a Unix socket, whose accepts block at most 20 s.
 final class TestBackend: Sendable {
-    let endpoint: Endpoint
+    let address: InstanceAddress
     private let listener: TestSocket
 
     init(at endpoint: Endpoint = Endpoint(.loopbackV4, port: 0)) throws {
         let sockets = try ListeningSockets.bind(endpoint, dualStack: false, count: 1)
-        let number = sockets.relinquish()[0]
-        listener = TestSocket(adopting: number)
+        address = .network(try ListeningSockets.boundEndpoint(of: sockets.numbers[0]))
+        listener = TestSocket(adopting: sockets.relinquish()[0])
         listener.setBlocking(true)
-        self.endpoint = try ListeningSockets.boundEndpoint(of: number)
+    }
+
+    init(at path: UnixPath) throws {
+        address = .unix(path)
+        listener = TestSocket(adopting: try ListeningSockets.bind(path).relinquish()[0])
+        listener.setBlocking(true)
+    }
+
+    var endpoint: Endpoint {
+        guard case .network(let endpoint) = address else { preconditionFailure("a Unix socket has no endpoint") }
+        return endpoint
     }
 
     func accept() throws -> TestSocket {

@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Glibc
+import ServiceModel
 import Synchronization
 import Testing
 
@@ -60,6 +61,30 @@ final class Beside<Result: Sendable>: Sendable {
         try eventually("the other thread ends", within: limit) { result.withLock { $0 != nil } }
         guard let outcome = result.withLock({ $0 }) else { throw TestFailure("no result") }
         return try outcome.get()
+    }
+}
+
+/// A folder of its own for Unix sockets, gone with what is in it when this goes.
+final class SocketFolder: Sendable {
+    private let path: String
+
+    init() throws {
+        var template = Array("/tmp/relay-tests-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SyscallError(call: "mkdtemp", number: errno) }
+        path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    deinit {
+        for name in ["client", "backend"] { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    /// For the relay's listener and for an instance's.
+    func paths() throws -> (client: UnixPath, backend: UnixPath) {
+        guard let client = UnixPath("\(path)/client"), let backend = UnixPath("\(path)/backend") else {
+            throw TestFailure("no path: \(path)")
+        }
+        return (client, backend)
     }
 }
 
