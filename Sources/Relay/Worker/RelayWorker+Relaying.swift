@@ -15,7 +15,9 @@ extension RelayWorker {
 
     func halfChanged(_ index: UInt32, _ events: Epoll.Interest) {
         let half = slab.half(index)
-        if !events.isDisjoint(with: [.readable, .urgent, .peerEnded, .hungUp, .failed]) { half.pointee.isReadable = true }
+        if !events.isDisjoint(with: [.readable, .urgent, .peerEnded, .hungUp, .failed]) {
+            half.pointee.isReadable = true
+        }
         if !events.isDisjoint(with: .ending) { half.pointee.isEnding = true }
         let slot = index / 2
         switch slab.connection(slot).pointee.phase {
