@@ -22,8 +22,9 @@ package struct ConnectionLimits: Sendable, Hashable {
 
 /// How long a peer may leave everything unanswered that the kernel sends it again, or asks it about its closed window.
 ///
-/// Together as long as keepalive takes for a peer that nothing is sent to, and a little: 10 s + 30 s, docs/promises.md,
-/// "The relay". Behind a closed window the time runs from the next probe, which the kernel sends ever more rarely.
+/// Together 39 s, so that with ticks and turns a dead peer is gone within the 40 s of docs/promises.md, "The relay": a
+/// little more than keepalive takes for one that nothing is sent to. Behind a closed window the time runs from the next
+/// probe, which the kernel sends ever more rarely.
 package struct DeadPeerPolicy: Sendable, Hashable {
     /// From a write to the first look at what became of it.
     package var firstLook: Duration
@@ -33,7 +34,7 @@ package struct DeadPeerPolicy: Sendable, Hashable {
     package var patience: Duration
 
     package init(
-        firstLook: Duration = .seconds(10), interval: Duration = .seconds(5), patience: Duration = .seconds(30)
+        firstLook: Duration = .seconds(9), interval: Duration = .seconds(5), patience: Duration = .seconds(30)
     ) {
         precondition(interval > .zero, "interval is \(interval); allowed: more than 0")
         self.firstLook = firstLook
