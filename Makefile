@@ -15,7 +15,7 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo demo-article soak bench robustness docs rows slow sanitize clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak bench robustness docs rows slow sanitize callgrind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -57,8 +57,10 @@ demo-article: needs release ## show the article of 2014 on two hosts with engine
 soak: needs build release ## ten minutes of traffic and random faults of etcd and others (LEGATION_SOAK_SECONDS)
 	@$(STAGE) soak Scripts/soak
 
-bench: needs build release ## measure what many keys and many changes cost: docs/benchmark.md explains it
+bench: needs build release ## measure changes, and the relay beside its peers (QUICK=1: one short round): docs/benchmark.md
 	@$(STAGE) bench Scripts/bench
+	@$(STAGE) 'peers of the relay' Scripts/install-bench-peers
+	@$(STAGE) 'bench of the relay' Scripts/bench-relay $(if $(QUICK),--quick)
 
 robustness: needs release ## bring faults about for Legation, HAProxy and nginx: docs/robustness.md has what was seen
 	@$(STAGE) 'install peers' Scripts/install-bench-peers
@@ -70,7 +72,7 @@ docs: needs release ## type every command of every page of docs/, and compare wh
 rows: ## list the faults of docs/faults.md that no test shows yet
 	@Scripts/rows
 
-slow: needs build release sanitize ## what is too slow for every commit: sanitizers, peers that vanish, etcd 3.5, a soak of 15 minutes
+slow: needs build release sanitize callgrind ## what is too slow for every commit: sanitizers, callgrind, peers that vanish, etcd 3.5, a soak of 15 minutes
 	@$(STAGE) 'slow tests' Scripts/test slow
 	@$(STAGE) 'etcd 3.5.16' Scripts/install-etcd-3.5.16
 	@LEGATION_ETCD_VERSION=3.5.16 $(STAGE) 'faults of 3.5.16' Scripts/test etcd
@@ -83,6 +85,10 @@ sanitize: ## run the relay's tests under the thread and the address sanitizer
 	@# The test runner itself leaks.
 	@ASAN_OPTIONS=detect_leaks=0 $(STAGE) 'address sanitizer' \
 		Scripts/only relay test --scratch-path .build-address --sanitize=address
+
+callgrind: needs ## count what the relay allocates a connection and a message: at most 2, and nothing
+	@$(STAGE) 'build relay' Scripts/only relay build -c release --product relay-alone $(SWIFT_FLAGS)
+	@$(STAGE) callgrind Scripts/callgrind-relay
 
 clean: ## remove all that was built
 	rm -rf .build .build-* build

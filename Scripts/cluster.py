@@ -110,29 +110,41 @@ class Cluster:
 
     @staticmethod
     def sever_clients():
-        """Ends every connection at the client's side, with all that was on its way to it: what a kernel has taken from a
-        member it delivers later, also when the member is gone."""
+        """Ends every connection at the client's side, with all that was on its way to it: what a kernel has taken from
+        a member it delivers later, also when the member is gone."""
         subprocess.run(["ss", "-HKt", "state", "established", "dport", "=", ":2379"], check=True, capture_output=True)
 
     def let_pass(self):
         self._nft("flush chain inet faults drops")
 
+    @staticmethod
+    def dropped():
+        """Packets since the firewall last let all pass."""
+        words = ["nft", "list", "chain", "inet", "faults", "drops"]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return sum(map(int, re.findall(r"counter packets (\d+)", said)))
+
     def rejoin(self, number):
-        """Ends a partition."""
-        self.let_pass()
+        """After a partition, when all may pass again."""
         self.away.discard(number)
 
     def defragment(self, number):
         etcdctl("--endpoints", self.members[number].url, "defrag")
 
     def _drop(self, *what):
-        self._nft("; ".join(f"add rule inet faults drops {rule} drop" for rule in what))
+        self._nft("; ".join(f"add rule inet faults drops {rule} counter drop" for rule in what))
 
     @staticmethod
     def _nft(commands):
         subprocess.run(["nft", "-f", "-"], input=commands.replace("; add", "\nadd"), text=True, check=True)
 
     # MARK: Looking
+
+    def used_by(self, name):
+        """The number of the member that a part is connected to, None while it is to none."""
+        peers = {peer for _, peer in self.parts.connections(name)}
+        used = [number for number, address in enumerate(ADDRESSES) if f"{address}:2379" in peers]
+        return used[0] if used else None
 
     def await_equal_hashes(self, seconds):
         """Waits until all members have the same keys, as `etcdctl endpoint hashkv` says."""

@@ -2,9 +2,13 @@
 # Copyright the Legation authors
 """Used by soak: what befalls the members of etcd and the network between them. Parts of `Faults`."""
 
+import math
 import time
 
 from parts import wait_for
+
+# Parts that say every two seconds or so that they live: whoever drops their packets has something to drop.
+LEASE_HOLDERS = ["mirror-1", "register-1"]
 
 
 class ClusterFaults:
@@ -31,21 +35,34 @@ class ClusterFaults:
 
     def partition(self, number):
         self.cluster.partition(number)
-        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), lambda: self.cluster.rejoin(number))
+
+        def undo():
+            self.let_pass()
+            self.cluster.rejoin(number)
+        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), undo)
 
     def blackhole(self):
-        number = self.random.randrange(3)
+        # One that somebody uses who has something to say, now and then.
+        number = self.cluster.used_by(self.random.choice(LEASE_HOLDERS))
+        if number is None:
+            number = self.random.randrange(3)
         self.cluster.blackhole(number)
-        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), self.cluster.let_pass)
+        return f"etcd-{number + 1} " + self.ends_after(self.random.uniform(3, 8), self.let_pass)
 
     def compact_behind_clients(self):
         """All are cut off and miss changes, and when they ask for them there are none any more."""
+        self.ends_after(math.inf, self.let_pass)
         self.cluster.blackhole(*range(3))
         self.cluster.sever_clients()
         self.burst()
         said = self.compact()
-        self.cluster.let_pass()
+        self.ends_after(0, self.let_pass)
         return said
+
+    def let_pass(self):
+        """Takes down the firewall, and notes what it has dropped."""
+        self.dropped[self.disturbance] = self.dropped.get(self.disturbance, 0) + self.cluster.dropped()
+        self.cluster.let_pass()
 
     def two(self, begin, end):
         numbers = self.random.sample(range(3), 2)

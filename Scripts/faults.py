@@ -2,11 +2,13 @@
 # Copyright the Legation authors
 """Used by soak: faults by random choice. At most one member of etcd is away at a time, but for a lost quorum of 3 s."""
 
+import math
 import time
 
 from cluster_faults import ClusterFaults
 from other_faults import BY_HAND, OWN, SERVICE_PREFIX, OtherFaults
 from parts import Failure, text
+from traffic import SLOW_SECONDS
 
 
 class Faults(ClusterFaults, OtherFaults):
@@ -18,13 +20,19 @@ class Faults(ClusterFaults, OtherFaults):
         # When and how the fault of the cluster that goes on ends; when it has, all members have to be well first.
         self.undo = None
         self.is_recovering = False
+        # The last fault of the cluster, and when all were well again after it.
+        self.disturbance = None
+        self.well_since = 0.0
+        # Packets that the firewall has dropped, by fault.
+        self.dropped = {}
         self.bag = []
         self.counts = {}
         # From just before a Redis was killed until it was gone: who was inside it then may have seen its end.
         self.kills = []
-        # Revision and key of each change by hand that etcd has confirmed.
+        # Kind, revision and key of each change by hand that etcd has confirmed.
         self.changes = []
-        # The revision of each compaction that was asked for.
+        # The revision of each compaction that was asked for, and the fault of the cluster, if any, from which clients
+        # may not have been back then.
         self.compactions = []
         self.offset = time.time() - time.monotonic()
         self.cluster_faults = {
@@ -61,6 +69,8 @@ class Faults(ClusterFaults, OtherFaults):
             return
         self.bag.remove(chosen)
         self.counts[chosen] = self.counts.get(chosen, 0) + 1
+        if chosen in self.cluster_faults:
+            self.disturbance, self.well_since = chosen, math.inf
         action = self.cluster_faults.get(chosen) or self.other_faults[chosen]
         self.say(chosen, action() or "")
 
@@ -70,7 +80,11 @@ class Faults(ClusterFaults, OtherFaults):
             self.undo[1]()
             self.undo, self.is_recovering = None, True
         if self.is_recovering and all(member.is_healthy() for member in self.cluster.members):
-            self.is_recovering = False
+            self.is_recovering, self.well_since = False, time.monotonic()
+
+    def disturbs(self, seconds):
+        """The fault of the cluster that goes on, or after which all have been well for no longer than so."""
+        return self.disturbance if time.monotonic() < self.well_since + seconds else None
 
     def heal(self):
         deadline = time.monotonic() + 40
@@ -115,13 +129,8 @@ class Faults(ClusterFaults, OtherFaults):
         return {key for key in table if not key.startswith((BY_HAND, SERVICE_PREFIX + OWN))}
 
     def explains(self, begun, ended):
-        """Whether a Redis was killed in the time of a request."""
-        return any(begun <= to and ended >= since for since, to in self.kills)
-
-    def hides(self, since, to):
-        """Whether a watch that had told all up to `since` may have listed at `to` instead of telling what lies between:
-        the first listing, or one after a compaction of what was to be told next."""
-        return since == 0 or any(since < revision <= to for revision in self.compactions)
+        """Whether a Redis was killed in the time of a request, which saw that at once."""
+        return ended - begun < SLOW_SECONDS and any(begun <= to and ended >= since for since, to in self.kills)
 
     def summary(self):
         return ", ".join(f"{count} × {name}" for name, count in sorted(self.counts.items()))

@@ -5,6 +5,7 @@
 import time
 
 from parts import delete, put, text
+from soak_history import REGAIN_SECONDS
 
 SERVICE_PREFIX = "/services/redis-A/"
 BY_HAND = "/services/by-hand/"
@@ -17,7 +18,7 @@ class OtherFaults:
     def compact(self):
         revision = self.insist("kv/range", {"key": "AA=="})["header"]["revision"]
         # Before the question: it may be carried out although its answer gets lost.
-        self.compactions.append(int(revision))
+        self.compactions.append((int(revision), self.disturbs(REGAIN_SECONDS)))
         self.insist("kv/compaction", {"revision": revision}, done="compacted")
         return f"to revision {revision}"
 
@@ -65,6 +66,8 @@ class OtherFaults:
                 key = f"{SERVICE_PREFIX}{OWN}{number}"
             operation = delete(key) if self.random.random() < 0.3 else put(key, value)
             answer = self.insist("kv/txn", {"success": [operation]})
+            response = answer["responses"][0]
+            kind = "put" if "response_put" in response else "delete"
             # A delete of what is not there changes nothing.
-            if "response_put" in answer["responses"][0] or "deleted" in answer["responses"][0]["response_delete_range"]:
-                self.changes.append((int(answer["header"]["revision"]), key))
+            if kind == "put" or "deleted" in response["response_delete_range"]:
+                self.changes.append((kind, int(answer["header"]["revision"]), key))

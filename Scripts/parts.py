@@ -28,26 +28,6 @@ class Failure(Exception):
     """Something that should be so is not."""
 
 
-def enter_own_network():
-    """Starts the script again in a network namespace, where every port is free and a firewall is nobody else's."""
-    for program in ("unshare", "setpriv", "ip", "nft", "etcd", "etcdctl", "redis-server"):
-        if not shutil.which(program):
-            sys.exit(f"no {program} here: make needs")
-    for program, goal in ((LEGATION, "make release"), (MIRROR, "make build")):
-        if not os.access(program, os.X_OK):
-            sys.exit(f"no binary at {program}: {goal}")
-    if os.environ.pop(INSIDE, None) is None:
-        if os.geteuid() != 0:
-            sys.exit("only root can make a network namespace")
-        words = ["unshare", "--net", sys.executable, *sys.argv]
-        os.execvpe(words[0], words, os.environ | {INSIDE: "1"})
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    # Nothing of the caller's shall decide what is measured here.
-    for name in [name for name in os.environ if name.startswith(("LEGATION_", "ETCD"))]:
-        del os.environ[name]
-    os.environ.update(ETCDCTL_API="3", LC_ALL="C")
-
-
 def wait_for(what, seconds, condition):
     """Waits until `condition` returns something true, and returns that; a Failure is as good as false."""
     deadline = time.monotonic() + seconds
@@ -139,6 +119,13 @@ class Parts:
     def descriptors(self, name):
         return len(os.listdir(f"/proc/{self.pid(name)}/fd"))
 
+    def connections(self, name):
+        """Address and port of both ends, its own first, of each established connection of TCP."""
+        words = ["ss", "-Htnp", "state", "established"]
+        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        owner = f"pid={self.pid(name)},"
+        return [tuple(line.split()[2:4]) for line in said.splitlines() if owner in line]
+
     def cpu_seconds(self, name):
         """User and system time."""
         fields = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text().rsplit(")", 1)[1].split()
@@ -189,7 +176,10 @@ class Etcd:
 
 
 def etcdctl(*words):
-    outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    try:
+        outcome = subprocess.run(["etcdctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as expired:
+        raise Failure(f"etcdctl {' '.join(words)}: {expired}") from None
     if outcome.returncode != 0:
         raise Failure(f"etcdctl {' '.join(words)}: {outcome.stderr.strip()}")
     return outcome.stdout

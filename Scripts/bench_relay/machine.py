@@ -21,8 +21,6 @@ BOOKWORM, TRIXIE = PEERS / "bookworm", PEERS / "trixie"
 LOAD_CORE, PROXY_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 # Ports that proxies and backends listen on are below it.
 FIRST_EPHEMERAL_PORT = 20_000
-# Before whatever else this machine does, but with the scheduler that proxies have in life.
-PRIORITY = -20
 
 
 def enter_own_space(programs=()):
@@ -49,7 +47,6 @@ def enter_own_space(programs=()):
     for name in [name for name in os.environ if name.startswith(("LEGATION_", "ETCD"))]:
         del os.environ[name]
     os.environ.update(ETCDCTL_API="3", LC_ALL="C")
-    os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
 
 
 def on_core(core, *words):
@@ -70,14 +67,6 @@ def await_port(port, seconds=20):
         except OSError as error:
             raise Failure(os.strerror(error.errno or 0)) from None
     wait_for(f"port {port}", seconds, listens)
-
-
-def prefer(pid):
-    """Gives every thread the priority that it should have inherited: Swift's libdispatch sets another for its own."""
-    for one in tree(pid):
-        for thread in os.listdir(f"/proc/{one}/task"):
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, int(thread), PRIORITY)
 
 
 # MARK: What a process uses
@@ -123,8 +112,9 @@ def private_bytes(pid):
 
 
 def resident_bytes(pid):
+    """In all, and without the pages of the program's file."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+    return [int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) * 1024 for name in ("VmRSS", "RssAnon")]
 
 
 def bytes_in_pipes(pid):

@@ -84,7 +84,7 @@ def started(parts, proxy):
     """A proxy that has carried one connection, so that what it needs but once is there; gives its pid."""
     proxy.start(parts)
     try:
-        proxy.await_ready(parts, "sink")
+        proxy.await_ready("sink")
         greeted(proxy.ports["sink"]).close()
         time.sleep(SETTLED_SECONDS)
         yield proxy.pid(parts, "sink")
@@ -116,7 +116,7 @@ def idle(parts, proxy, count):
 
 
 def stuck(parts, proxy):
-    """Bytes held for a connection whose client never reads, pipes included: once nothing moves, and two seconds later."""
+    """Bytes held for a connection whose client never reads, pipes included: when nothing moves, and 2 s later."""
     with Backend(is_source=True) as backend, started(parts, proxy) as pid:
         wait_for("the first connection's end", 10, lambda: still(backend.total_sent))
         before = private_bytes(pid) + bytes_in_pipes(pid)
@@ -124,7 +124,8 @@ def stuck(parts, proxy):
         try:
             for _ in range(STUCK):
                 connections.append(socket.create_connection(("127.0.0.1", proxy.ports["sink"]), timeout=20))
-            wait_for("clients that are stuck", 30, lambda: len(backend.connections) >= STUCK and still(backend.total_sent))
+            wait_for("clients that are stuck", 30,
+                     lambda: len(backend.connections) >= STUCK and still(backend.total_sent))
 
             def held():
                 return (private_bytes(pid) + bytes_in_pipes(pid) - before) / STUCK

@@ -6,7 +6,7 @@ import pathlib
 import re
 import time
 
-from bench_relay.machine import LOAD_CORE, PROXY_CORE, await_port, cpu_seconds, on_core, prefer, resident_bytes
+from bench_relay.machine import LOAD_CORE, PROXY_CORE, await_port, cpu_seconds, on_core, resident_bytes
 from bench_relay.memory import SETTLED_SECONDS, Backend, greeted
 from bench_relay.peers import TARGETS, Legation
 from parts import LEGATION, Etcd, put, wait_for
@@ -77,7 +77,6 @@ class Instances:
         for service, port, count in (("many", MANY_PORT, MANY), ("few", FEW_PORT, FEW)):
             await_port(port)
             wait_for(f"{count} instances of {service}", 20, lambda: self.uses(service, count))
-        prefer(self.parts.pid("instances"))
         self.await_idle()
 
     def uses(self, service, count):
@@ -111,7 +110,7 @@ def instance(service, number):
 
 
 def idle_memory(parts, *words):
-    """Bytes resident in a process that has nothing to do."""
+    """Bytes resident in a process that has nothing to do: in all, and without the pages of the program's file."""
     parts.start("idle", LEGATION, *words)
     await_port(FEW_PORT)
     time.sleep(2 * SETTLED_SECONDS)

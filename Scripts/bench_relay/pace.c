@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 //
-// pace PORT CONNECTIONS RATE SECONDS: sends PING to a Redis on 127.0.0.1, RATE times a second on average, at random moments
-// (Poisson), each through a connection that waits for no answer. Prints "REQUESTS SECONDS P50 P99", in microseconds.
+// pace PORT CONNECTIONS RATE SECONDS: sends PING to a Redis on 127.0.0.1, RATE times a second on average, at random
+// moments (Poisson), each through a connection that waits for no answer. Prints "REQUESTS SECONDS P50 P99", the last
+// two in microseconds.
 //
-// A request's time runs from the moment at which it was due, not from when it could be sent: a proxy that stands still for
-// a moment is charged for all that came in meanwhile. redis-benchmark and wrk know no rate; h2load sends through all
-// connections at the same moments.
+// A request's time runs from the moment at which it was due, not from when it could be sent: a proxy that stands still
+// for a moment is charged for all that came in meanwhile. redis-benchmark and wrk know no rate; h2load sends through
+// all connections at the same moments.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>

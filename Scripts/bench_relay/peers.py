@@ -6,7 +6,7 @@ import re
 import string
 import subprocess
 
-from bench_relay.machine import BOOKWORM, PEERS, PROXY_CORE, TRIXIE, await_port, in_root, on_core, prefer
+from bench_relay.machine import BOOKWORM, PEERS, PROXY_CORE, TRIXIE, await_port, in_root, on_core
 from parts import LEGATION, ROOT
 
 FILES = ROOT / "Scripts/bench-peers"
@@ -31,10 +31,9 @@ class Proxy:
         """For all routes; `await_ready` says when it listens."""
         parts.start(self.key, *on_core(core, *self.words()))
 
-    def await_ready(self, parts, *routes):
+    def await_ready(self, *routes):
         for route in routes:
             await_port(self.ports[route])
-            prefer(self.pid(parts, route))
 
     def stop(self, parts):
         parts.stop(self.key)
@@ -137,7 +136,7 @@ class Direct(Proxy):
     def stop(self, parts):
         pass
 
-    def await_ready(self, parts, *routes):
+    def await_ready(self, *routes):
         pass
 
     def pid(self, parts, _route):

@@ -10,7 +10,7 @@ import subprocess
 
 from bench_relay.machine import BOOKWORM, PEERS, in_root
 from bench_relay.peers import Direct, Legation, Socat, version
-from bench_relay.plot import DIRECT, OWN, PEER, Panel, svg
+from bench_relay.plot import OWN, PEER, Panel, svg
 from bench_relay.rounds import LEAST_DIRECT
 from bench_relay.verdicts import SHOWN, Spread, shown
 from parts import LEGATION, ROOT, Failure
@@ -44,12 +44,16 @@ def table(head, rows):
             *("| " + " | ".join(cells) + " |" for cells in rows), ""]
 
 
+def upper(title):
+    return title[0].upper() + title[1:]
+
+
 def all_figures(tables, proxies):
     """Medians of every proxy in every measure."""
     for one in tables:
         names = [name for name in SHOWN if any(one.of(proxy, name) for proxy in proxies)
                  and (name != "p99" or one.measure.by_latency)]
-        yield f"{one.measure.title[0].upper()}{one.measure.title[1:]}, medians of {len(one.rounds)} rounds:"
+        yield f"{upper(one.measure.title)}, medians of {len(one.rounds)} rounds:"
         yield ""
         rows = []
         for proxy in proxies:
@@ -75,8 +79,7 @@ def configurations(proxies):
         if isinstance(proxy, Direct) or kind in seen:
             continue
         seen.add(kind)
-        words = [str(word).replace(f"{PEERS}/", "").replace(str(ROOT) + "/", "").replace(str(LEGATION), "build/legation")
-                 for word in proxy.words()]
+        words = [str(word).replace(LEGATION, "legation").replace(f"{PEERS}/", "") for word in proxy.words()]
         variants = list(dict.fromkeys(one.variant for one in proxies if one.name.split()[0] == kind and one.variant))
         yield f"**{kind}**" + (f", in variants: {', '.join(f'`{one}`' for one in variants)}" if variants else "")
         yield ""
@@ -91,11 +94,14 @@ def panels(tables, proxies):
     for one in tables:
         for name in ("p99",) if one.measure.by_latency else ("cpu", "rate"):
             begin, hint = TITLES[name]
-            title = f"{one.measure.title}, {begin}" + (f" {one.measure.unit}" if name == "cpu" else "")
+            title = f"{upper(one.measure.title)}, {begin}" + (f" {one.measure.unit}" if name == "cpu" else "")
+            direct = proxies[0]
+            if one.of(direct, name):
+                hint += f"; without a proxy {shown(one, direct, name)}"
             bars = []
-            for proxy in proxies:
+            for proxy in proxies[1:]:
                 if values := one.of(proxy, name):
-                    colour = DIRECT if isinstance(proxy, Direct) else OWN if isinstance(proxy, Legation) else PEER
+                    colour = OWN if isinstance(proxy, Legation) else PEER
                     bars.append((str(proxy), Spread.of(values), shown(one, proxy, name), colour))
             yield Panel(title.rstrip(":"), hint, bars)
 
@@ -108,7 +114,7 @@ def write(known, rows, tables, memory, proxies, folder, page):
              *table(["measure", "goal", "measured", "quartiles", "Legation; the best peer", ""],
                     [row.cells() for row in rows]),
              "![every proxy's figures](benchmark.svg)", "", *all_figures(tables, proxies),
-             "Memory in user space, a connection (9,000 idle; 100 whose client never reads, with what waits in pipes):", "",
+             "Memory in user space a connection: idle, and if the client never reads, with what waits in pipes:", "",
              *table(["proxy", "idle", "never read", "two seconds later"], memory),
              "### Configurations", "", *configurations(proxies), END]
     before, after = "", "\n"

@@ -68,7 +68,7 @@ class Table:
 
 
 def take_rounds(parts, proxies, measure, wanted, more):
-    """`wanted` rounds that count, or what `wanted` + `more` rounds give of them. `proxies` begin with direct and Legation."""
+    """`wanted` rounds that count, or those that do of `wanted` + `more`. `proxies` begin with direct and Legation."""
     direct, own = proxies[:2]
     table = Table(measure)
     for number in range(wanted + more):
@@ -107,7 +107,7 @@ def take(parts, proxy, measure):
         return outcome, Figures(None, outcome.rate, outcome.p99, None)
     before, members = cpu_seconds(pid), len(tree(pid))
     outcome = measure.load(proxy.ports[measure.route])
-    # A process for each connection uses less than the clock ticks of /proc count; their sum is known once they are gone.
+    # A process for each connection uses less than a tick, as /proc counts; their sum is known once they are gone.
     wait_for(f"the end of what {proxy} started", 10, lambda: len(tree(pid)) <= members)
     used = cpu_seconds(pid) - before
     return outcome, Figures(used / outcome.units, outcome.rate, outcome.p99, used / outcome.seconds)

@@ -38,7 +38,7 @@ class Goal(typing.NamedTuple):
 
 
 class Row(typing.NamedTuple):
-    """A line of the table: what, its goal, the spread of what was measured in `unit`, and in words what lies behind it."""
+    """A line of the table: what, its goal, the spread of what was measured in `unit`, in words what lies behind it."""
     what: str
     goal: Goal
     spread: Spread
@@ -58,7 +58,7 @@ class Row(typing.NamedTuple):
 
 
 def best_peer(table, proxies, name, is_least):
-    """Of all variants of all peers the one whose median is best; figures of a single round would choose the luckiest."""
+    """Of all variants of all peers the one whose median is best; a single round would choose the luckiest."""
     peers = [one for one in proxies[2:] if table.of(one, name)]
     choose = max if is_least else min
     return choose(peers, key=lambda one: statistics.median(table.of(one, name)))

@@ -13,11 +13,18 @@ final class TLSWitness: ChannelInboundHandler {
 
     private let showsCertificate: Bool
     private let onFailure: @Sendable (String) -> Void
+    /// Whether anything of the server's has come through TLS.
+    private var hasHeard = false
 
     /// - Parameter showsCertificate: whether we have a certificate to show.
     init(showsCertificate: Bool, onFailure: @escaping @Sendable (String) -> Void) {
         self.showsCertificate = showsCertificate
         self.onFailure = onFailure
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        hasHeard = true
+        context.fireChannelRead(data)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -26,17 +33,21 @@ final class TLSWitness: ChannelInboundHandler {
         context.fireErrorCaught(error)
     }
 
+    private static let handshakeEnded = "the server ended the handshake; does it speak TLS?"
+
     private func reason(_ error: any Error, server: NIOSSLCertificate?) -> String? {
         let text = "\(error)"
         switch error {
         // How a server that is gone looks.
         case NIOSSLError.uncleanShutdown: return nil
+        // A server that closes before it has read all of our hello resets the connection: etcd without TLS may.
+        case is IOError: return hasHeard ? nil : Self.handshakeEnded
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
             return "the server's certificate is for another name or address"
         case is NIOSSLExtraError, is NIOSSLError, is BoringSSLError:
             if text.contains("CERTIFICATE_VERIFY_FAILED") { return Self.complaint(about: server) }
             if text.contains("WRONG_VERSION_NUMBER") { return "the server does not speak TLS" }
-            if text.contains("EOF during handshake") { return "the server ended the handshake; does it speak TLS?" }
+            if text.contains("EOF during handshake") { return Self.handshakeEnded }
             guard text.contains("_ALERT_") else { return "TLS failed: \(text)" }
             // BoringSSL writes an alert that has come as `TLSV1_ALERT_CERTIFICATE_REQUIRED`.
             let words = text.split { !$0.isUppercase && !$0.isNumber && $0 != "_" }

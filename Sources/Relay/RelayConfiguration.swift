@@ -10,6 +10,9 @@ package struct RelayConfiguration: Sendable {
     /// Connections that may be open at once; nil for what the descriptors allow, at most 100,000.
     package var maxConnections: Int?
     package var retry: RetryPolicy
+    package var ejection: EjectionPolicy
+    package var splicing: SplicePolicy
+    package var limits: ConnectionLimits
     /// Records that a worker keeps for `RelayEvents` until they are taken, a power of two from 2 on.
     package var eventCapacity: Int
 
@@ -17,6 +20,9 @@ package struct RelayConfiguration: Sendable {
         workers: Int = RelayConfiguration.usableCores,
         maxConnections: Int? = nil,
         retry: RetryPolicy = RetryPolicy(),
+        ejection: EjectionPolicy = EjectionPolicy(),
+        splicing: SplicePolicy = SplicePolicy(),
+        limits: ConnectionLimits = ConnectionLimits(),
         eventCapacity: Int = 1024
     ) {
         precondition((1...1024).contains(workers), "workers is \(workers); allowed: 1...1024")
@@ -28,6 +34,9 @@ package struct RelayConfiguration: Sendable {
         self.workers = workers
         self.maxConnections = maxConnections
         self.retry = retry
+        self.ejection = ejection
+        self.splicing = splicing
+        self.limits = limits
         self.eventCapacity = eventCapacity
     }
 

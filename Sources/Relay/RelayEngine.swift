@@ -32,10 +32,14 @@ package final class RelayEngine: Sendable {
         self.ports = ports
         signal = try EventSignal()
         events = RelayEvents(rings: ports.map(\.events), signal: signal)
-        let limit = DescriptorLimit.connections(
-            descriptors: try DescriptorLimit.current(), wanted: configuration.maxConnections
+        let descriptors = try DescriptorLimit.current()
+        let pipes = DescriptorLimit.pipes(descriptors: descriptors, wanted: configuration.splicing.maxPipes)
+        counters = EngineCounters(
+            maxConnections: DescriptorLimit.connections(
+                descriptors: descriptors, pipes: pipes, wanted: configuration.maxConnections
+            ),
+            pipes: PipeBudget(limit: pipes, pipeBytes: configuration.splicing.pipeBytes)
         )
-        counters = EngineCounters(maxConnections: limit)
     }
 
     /// Accepts clients of `link` from `listeners`, which are bound and listening.
@@ -49,6 +53,13 @@ package final class RelayEngine: Sendable {
             guard !state.isShuttingDown else { return }
             let entry = state.entry(link.id, workers: ports.count)
             entry.listeners += opened
+            if entry.balance != policy.balance {
+                entry.balance = policy.balance
+                // What was prepared for another kind of balance is of no use.
+                if let snapshot = entry.snapshot {
+                    replace(LinkTable(snapshot, balance: policy.balance, ledger: instances), of: entry, in: &state)
+                }
+            }
             for (index, port) in ports.enumerated() {
                 let isShared = opened.count < ports.count
                 let own = isShared ? shared(opened, by: index) : every(ports.count, of: opened, from: index)
@@ -61,16 +72,23 @@ package final class RelayEngine: Sendable {
     ///
     /// Whoever connects after this has returned gets one of them. May come before `open`. A snapshot whose sequence is not above the last one's is ignored.
     package func apply(_ snapshot: EndpointSnapshot, to link: Link.ID) {
-        let table = LinkTable(snapshot, ledger: instances)
+        let balance = state.withLock { $0.links[link]?.balance } ?? .roundRobin
+        let table = LinkTable(snapshot, balance: balance, ledger: instances)
         state.withLock { state in
             let entry = state.entry(link, workers: ports.count)
-            guard snapshot.sequence > entry.sequence else { return }
-            entry.sequence = snapshot.sequence
-            // The last hand to let go of a table frees it: keep that work off the workers.
-            state.retire(entry.table)
-            entry.table = table
-            for port in ports { port.post(.apply(table, entry.ledger)) }
+            guard snapshot.sequence > entry.snapshot?.sequence ?? 0 else { return }
+            entry.snapshot = snapshot
+            let isRight = entry.balance == balance
+            replace(
+                isRight ? table : LinkTable(snapshot, balance: entry.balance, ledger: instances), of: entry, in: &state)
         }
+    }
+
+    private func replace(_ table: LinkTable, of entry: Entry, in state: inout State) {
+        // The last hand to let go of a table frees it: keep that work off the workers.
+        state.retire(entry.table)
+        entry.table = table
+        for port in ports { port.post(.apply(table, entry.ledger)) }
     }
 
     /// Lets what runs go on until `deadline`, and resets what is left then; nil: lets it go on.
@@ -117,6 +135,7 @@ package final class RelayEngine: Sendable {
             links: links.map(\.totals).sorted { $0.link.index < $1.link.index },
             openConnections: counters.openConnections,
             maxConnections: counters.maxConnections,
+            openPipes: counters.pipes.openPipes,
             acceptPauses: counters.acceptPauses.load(ordering: .relaxed),
             staleEvents: counters.staleEvents.load(ordering: .relaxed),
             droppedEvents: events.dropped
@@ -208,7 +227,10 @@ extension RelayEngine {
     /// Under the engine's lock, as is all that is reachable from it but the tables.
     fileprivate final class Entry {
         let ledger: LinkLedger
-        var sequence: UInt64 = 0
+        /// As told when it was opened.
+        var balance = Balance.roundRobin
+        /// The newest.
+        var snapshot: EndpointSnapshot?
         var table: LinkTable?
         var listeners: [Listener] = []
 

@@ -8,6 +8,10 @@ package import ServiceModel
 package enum RelayEvent: Sendable, Hashable {
     case connectionEnded(ConnectionEnd)
     case connectFailed(ConnectFailure)
+    /// An instance takes no new connections for a while, for its failures.
+    case instanceEjected(InstanceEjection)
+    /// Its time is over, and it is picked again.
+    case instanceReturned(Link.ID, InstanceID)
     /// A worker stopped accepting: at the connection limit (`errorNumber` 0), or EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL.
     case acceptPaused(errorNumber: Int32)
     /// It accepts again.
@@ -44,4 +48,14 @@ package struct ConnectFailure: Sendable, Hashable {
 
     /// Whether the instance is to blame; false where this host lacked a port.
     package var isInstanceAtFault: Bool { errorNumber != EADDRNOTAVAIL }
+}
+
+/// An instance that failed too often (`EjectionPolicy`).
+package struct InstanceEjection: Sendable, Hashable {
+    package let link: Link.ID
+    package let instance: InstanceID
+    /// For how long.
+    package let duration: Duration
+    /// The `errno` of its last failure; 0 when it had accepted, and ended the connection at once without a byte.
+    package let errorNumber: Int32
 }

@@ -22,6 +22,9 @@ package struct RelayStatistics: Sendable, Hashable {
         /// Clients reset because no instance accepted in time.
         package var refusedUnreachable: UInt64 = 0
 
+        /// Times that an instance was taken out of use for its failures.
+        package var ejections: UInt64 = 0
+
         init(link: Link.ID) { self.link = link }
     }
 
@@ -30,6 +33,8 @@ package struct RelayStatistics: Sendable, Hashable {
     package let openConnections: Int
     /// More than these are not accepted until others end.
     package let maxConnections: Int
+    /// Pipes for splicing that exist, in use or spare.
+    package let openPipes: Int
     /// How often a worker stopped accepting.
     package let acceptPauses: UInt64
     /// Epoll events about a socket that was closed in the same turn, recognised and ignored.

@@ -77,9 +77,17 @@ struct ForwardFlags: FlagGroup {
 
 struct RelayFlags: FlagGroup {
     @Option(name: .init(.workers), help: .init(.workers)) var workers: [String] = []
+    @Option(name: .init(.maxConnections), help: .init(.maxConnections)) var maxConnections: [String] = []
+    @Option(name: .init(.idleTimeout), help: .init(.idleTimeout)) var idleTimeout: [String] = []
+    @Option(name: .init(.halfClosedTimeout), help: .init(.halfClosedTimeout)) var halfClosedTimeout: [String] = []
     @Option(name: .init(.shutdownGrace), help: .init(.shutdownGrace)) var shutdownGrace: [String] = []
 
-    var given: [SettingName: [String]] { [.workers: workers, .shutdownGrace: shutdownGrace] }
+    var given: [SettingName: [String]] {
+        [
+            .workers: workers, .maxConnections: maxConnections, .idleTimeout: idleTimeout,
+            .halfClosedTimeout: halfClosedTimeout, .shutdownGrace: shutdownGrace,
+        ]
+    }
 }
 
 struct EtcdFlags: FlagGroup {

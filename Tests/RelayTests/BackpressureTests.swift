@@ -16,7 +16,7 @@ extension SocketSuites {
                 let pattern = Pattern(seed: 8)
                 let (stuck, stuckServed) = try relay.connectedPair(to: backend)
                 stuckServed.setBlocking(false)
-                let (written, left) = try self.writeUntilFull(pattern, on: stuckServed)
+                let (written, left) = try pattern.sendUntilFull(on: stuckServed)
                 let totals = relay.totals
                 let (client, served) = try relay.connectedPair(to: backend)
                 let sending = Beside { try pattern.send(32 << 20, on: served) }
@@ -44,14 +44,30 @@ extension SocketSuites {
                 relay.apply(backend)
                 let pattern = Pattern(seed: 9)
                 let pairs = try (0..<8).map { _ in try relay.connectedPair(to: backend) }
-                for pair in pairs { pair.backend.setBlocking(false) }
                 let before = try self.residentBytes()
                 var written = 0
-                for pair in pairs { written += try self.writeUntilFull(pattern, on: pair.backend).written }
+                for pair in pairs { written += try pattern.sendUntilFull(on: pair.backend).written }
                 let grown = try self.residentBytes() - before
                 #expect(written > 8 << 20)
                 // 64 KiB a stuck direction, and 2 MiB for whatever else the test's process did.
                 #expect(grown <= 8 * BytePump.bufferBytes + 2 << 20)
+            }
+        }
+
+        @Test func moreStuckReadersThanPipesLoseNothing() async throws {
+            try await withRelay(splicing: SplicePolicy(maxPipes: 2, fullReads: 1)) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let pattern = Pattern(seed: 12)
+                let pairs = try (0..<5).map { _ in try relay.connectedPair(to: backend) }
+                let written = try pairs.map { try pattern.sendUntilFull(on: $0.backend).written }
+                #expect(relay.engine.statistics().openPipes == 2)
+                for (pair, count) in zip(pairs, written) {
+                    pair.backend.endWriting()
+                    try pattern.expect(count, on: pair.client)
+                    pair.client.close()
+                }
+                #expect(try relay.awaitEnds(5).map(\.bytesFromBackend).sorted() == written.map(UInt64.init).sorted())
             }
         }
 
@@ -63,8 +79,8 @@ extension SocketSuites {
                 let (up, down) = (Pattern(seed: 10), Pattern(seed: 11))
                 client.setBlocking(false)
                 served.setBlocking(false)
-                let upWritten = try self.writeUntilFull(up, on: client).written
-                let downWritten = try self.writeUntilFull(down, on: served).written
+                let upWritten = try up.sendUntilFull(on: client).written
+                let downWritten = try down.sendUntilFull(on: served).written
                 client.setBlocking(true)
                 served.setBlocking(true)
                 client.endWriting()
@@ -74,21 +90,6 @@ extension SocketSuites {
                 try receiving.join()
                 #expect(try relay.awaitEnds(1).map(\.reason) == [.finished])
             }
-        }
-
-        /// Writes until neither the relay nor any kernel takes more for 100 looks in a row: half a second, longer than a
-        /// busy machine keeps the relay's thread from its core.
-        private func writeUntilFull(_ pattern: Pattern, on socket: TestSocket) throws -> (written: Int, left: Int) {
-            var (written, refusals, left) = (0, 0, 0)
-            while refusals < 100 {
-                let count = try pattern.sendSome(from: written, on: socket)
-                written += count
-                let current = StreamSocket.unacknowledgedBytes(socket.descriptor)
-                refusals = count == 0 && current == left ? refusals + 1 : 0
-                left = current
-                if count == 0 { usleep(5_000) }
-            }
-            return (written, left)
         }
 
         private func residentBytes() throws -> Int {

@@ -10,9 +10,15 @@ import Testing
 extension SocketSuites {
     /// Both sides write, stall, end and reset as a seed has it; what arrives must be what TCP itself would have shown.
     @Suite struct RandomScheduleTests {
-        @Test(arguments: UInt64(1)...24)
-        func nothingIsLostChangedOrInvented(seed: UInt64) async throws {
-            try await withRelay(workers: 2) { relay in
+        /// Splicing never, always through small pipes, and after the first full read: with messages of all sizes a
+        /// direction then changes its way in mid-stream, both ways.
+        private static let policies = [
+            SplicePolicy.off, SplicePolicy(maxPipes: 3, pipeBytes: 8192, fullReads: 0), SplicePolicy(fullReads: 1),
+        ]
+
+        @Test(arguments: UInt64(1)...24, policies)
+        func nothingIsLostChangedOrInvented(seed: UInt64, splicing: SplicePolicy) async throws {
+            try await withRelay(workers: 2, splicing: splicing) { relay in
                 let backend = try TestBackend()
                 relay.apply(backend)
                 var random = QuickRandom(seed: seed)
@@ -57,7 +63,8 @@ private struct Schedule: Sendable {
     private let pattern: Pattern
     private let parts: [Int]
     private let pausesMicroseconds: [UInt32]
-    private let readerIsSlow: Bool
+    /// The reader stops for a while when it has got so many bytes.
+    private let stallsAfter: [Int]
     let endsWithReset: Bool
 
     init(random: inout QuickRandom) {
@@ -67,7 +74,9 @@ private struct Schedule: Sendable {
             1 << Int.random(in: 0...19, using: &random)
         }
         pausesMicroseconds = parts.map { _ in .random(in: 0...2_000, using: &random) }
-        readerIsSlow = Int.random(in: 0..<4, using: &random) == 0
+        let total = parts.reduce(0, +)
+        stallsAfter = (0..<Int.random(in: 0...3, using: &random)).map { _ in .random(in: 0...total, using: &random) }
+            .sorted()
         endsWithReset = Int.random(in: 0..<6, using: &random) == 0
     }
 
@@ -99,8 +108,13 @@ private struct Schedule: Sendable {
     }
 
     func read(from socket: TestSocket) throws -> Outcome {
-        if readerIsSlow { usleep(50_000) }
-        let (count, end) = try pattern.receiveUntilEnd(of: socket)
+        var stalls = stallsAfter[...]
+        let (count, end) = try pattern.receiveUntilEnd(of: socket) { received in
+            while let next = stalls.first, next <= received {
+                stalls.removeFirst()
+                usleep(30_000)
+            }
+        }
         return Outcome(count: count, end: end)
     }
 }

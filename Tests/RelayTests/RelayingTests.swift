@@ -9,9 +9,9 @@ import Testing
 
 extension SocketSuites {
     @Suite struct RelayingTests {
-        @Test(arguments: [1, 2])
-        func bytesArriveUnchangedBothWays(workers: Int) async throws {
-            try await withRelay(workers: workers) { relay in
+        @Test(arguments: [1, 2], [.off, SplicePolicy(), SplicePolicy(pipeBytes: 4096, fullReads: 0)])
+        func bytesArriveUnchangedBothWays(workers: Int, splicing: SplicePolicy) async throws {
+            try await withRelay(workers: workers, splicing: splicing) { relay in
                 let backend = try TestBackend()
                 relay.apply(backend)
                 let (client, served) = try relay.connectedPair(to: backend)
@@ -30,6 +30,7 @@ extension SocketSuites {
                 #expect(end.client?.address == .loopbackV4)
                 #expect(relay.totals.bytesFromClients == UInt64(length))
                 #expect(relay.totals.bytesFromBackends == UInt64(length))
+                #expect((relay.engine.statistics().openPipes > 0) == (splicing != .off))
             }
         }
 

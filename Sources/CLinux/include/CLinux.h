@@ -26,6 +26,15 @@ int clinux_accept4(int fd, struct sockaddr *_Nullable address, socklen_t *_Nulla
 /// Bytes sent and not acknowledged (SIOCOUTQ), or -1 and errno. ioctl is variadic, which Swift does not import.
 int clinux_unacknowledged(int fd);
 
+/// pipe2(2), non-blocking and closed on exec. Returns 0, or -1 and errno.
+int clinux_pipe(int *_Nonnull read_end, int *_Nonnull write_end);
+
+/// F_SETPIPE_SZ of fcntl(2): the capacity that the pipe now has, or -1 and errno (EPERM: the user has too much already).
+int clinux_set_pipe_bytes(int fd, int bytes);
+
+/// splice(2) without waiting for either end (SPLICE_F_MOVE | SPLICE_F_NONBLOCK): bytes moved, or -1 and errno.
+long clinux_splice(int from, int to, unsigned long bytes);
+
 /// Cores that this process may run on, or -1 and errno.
 int clinux_usable_cores(void);
 

@@ -23,7 +23,7 @@ package enum ProxyDaemon {
         let doors = configuration.links.enumerated().map { index, request in
             RelayParts.Door(
                 link: Link(id: Link.ID(UInt32(index)), name: request.service.description), listen: request.listen,
-                policy: LinkPolicy(balance: .roundRobin))
+                policy: LinkPolicy(balance: configuration.balance))
         }
         do {
             let parts = try RelayParts(doors: doors, settings: configuration.relay, logger: logger)

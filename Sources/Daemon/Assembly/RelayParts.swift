@@ -46,7 +46,9 @@ package final class RelayParts: Sendable {
         listeners = ListenerSet(requests: doors.map(\.listen), logger: logger)
         for door in doors { try listeners.check(door.listen) }
         engine = try RelayEngine(
-            configuration: RelayConfiguration(workers: settings.workers, eventCapacity: Bridge.eventCapacity))
+            configuration: RelayConfiguration(
+                workers: settings.workers, maxConnections: settings.maxConnections, limits: settings.limits,
+                eventCapacity: Bridge.eventCapacity))
         reporter = RelayReporter(links: doors.map(\.link), logger: logger)
     }
 

@@ -62,6 +62,11 @@ package final class RelayReporter: Sendable {
                     failure.isInstanceAtFault ? .notAccepting(link, instance) : .noPortLeft(link, instance),
                     ["error": "\(SyscallError.meaning(of: failure.errorNumber))"])
             case .connectionEnded(let end): report(end)
+            case .instanceEjected(let ejection): report(ejection)
+            case .instanceReturned(let link, let instance):
+                logger.info(
+                    "instance is used again",
+                    metadata: ["link": "\(name(of: link))", "endpoint": "\(endpoint(of: instance))"])
             case .acceptPaused(let number):
                 let reason = number == 0 ? "connection limit reached" : SyscallError.meaning(of: number)
                 tell(.acceptPaused, ["error": "\(reason)"])
@@ -81,13 +86,25 @@ package final class RelayReporter: Sendable {
         } while !Task.isCancelled
     }
 
+    private func report(_ ejection: InstanceEjection) {
+        let reason =
+            ejection.errorNumber == 0
+            ? "it accepts and ends connections at once" : SyscallError.meaning(of: ejection.errorNumber)
+        logger.warning(
+            "instance is out of use",
+            metadata: [
+                "link": "\(name(of: ejection.link))", "endpoint": "\(endpoint(of: ejection.instance))",
+                "for": "\(DurationText.format(ejection.duration))", "error": "\(reason)",
+            ])
+    }
+
     private func report(_ end: ConnectionEnd) {
         switch end.reason {
         case .noInstance: tell(.noInstance(end.link), [:])
         case .connectFailed: tell(.unreachable(end.link), ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
         case .resources: tell(.resources, ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
-        case .finished, .clientReset, .clientGone, .backendReset, .cutInstanceGone, .cutRequested, .drainDeadline,
-            .shutdownDeadline:
+        case .finished, .clientReset, .clientGone, .backendReset, .idleLimit, .halfClosedLimit, .cutInstanceGone,
+            .cutRequested, .drainDeadline, .shutdownDeadline:
             break
         }
         guard logger.logLevel <= .debug else { return }

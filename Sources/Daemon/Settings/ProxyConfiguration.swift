@@ -3,6 +3,7 @@
 
 package import Logging
 package import Registry
+package import Relay
 package import ServiceModel
 
 /// `legation proxy SERVICE PORT` or `legation proxy SERVICE:PORT [SERVICE:PORT...]`.
@@ -20,6 +21,7 @@ package struct ProxyConfiguration: Sendable {
     package let etcd: EtcdAccess
     package let logLevel: Logger.Level
     package let links: [LinkRequest]
+    package let balance: Balance
     package let hold: Duration
     package let targetRules: [TargetPolicy.Rule]
     package let startsEmpty: Bool
@@ -31,7 +33,7 @@ package struct ProxyConfiguration: Sendable {
         logLevel = try settings.logLevel()
         let bind = try settings.value(.bind) { text in IPAddress(text) }
         links = try Self.links(arguments, bind: bind)
-        _ = try settings.value(.balance) { $0 == "round-robin" ? $0 : nil }
+        balance = try settings.value(.balance) { Balance(rawValue: $0) } ?? .roundRobin
         hold = try settings.duration(.hold, in: Self.holds) ?? .seconds(60)
         targetRules = try settings.values(.allowTarget) { TargetPolicy.Rule($0) }
         startsEmpty = try settings.isOn(.startEmpty)

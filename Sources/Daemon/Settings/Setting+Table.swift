@@ -4,6 +4,7 @@
 private import Docker
 private import Etcd
 private import Registry
+private import Relay
 private import ServiceModel
 
 extension Setting {
@@ -75,7 +76,8 @@ extension Setting {
             allowed: "an IPv4 or IPv6 address without port", "The address that every link of this call listens on.",
             commands: [.proxy]),
         Setting(
-            .balance, .value("KIND"), unit: "kind", default: "round-robin", allowed: "round-robin",
+            .balance, .value("KIND"), unit: "kind", default: Balance.roundRobin.rawValue,
+            allowed: Balance.allCases.map(\.rawValue).joined(separator: ", "),
             "How new connections are shared out over the instances.", commands: [.proxy]),
         Setting(
             .hold, .value("DURATION"), unit: "seconds", default: "60s",
@@ -97,6 +99,18 @@ extension Setting {
         Setting(
             .workers, .value("COUNT"), unit: "threads", default: "the cores that this process may use",
             allowed: "1 to 256", "Threads that carry traffic.", commands: [.proxy, .forward]),
+        Setting(
+            .maxConnections, .value("COUNT"), unit: "connections",
+            default: "what the limit of descriptors allows, 100000 at most", allowed: "1 to 1000000",
+            "Connections that may be open at once; further clients wait to be accepted.", commands: [.proxy, .forward]),
+        Setting(
+            .idleTimeout, .value("DURATION"), unit: "seconds", default: "0s: none",
+            allowed: "1s to 720h, or 0s for none; \(DurationText.allowedForm)",
+            "Reset a connection on which nothing has moved for so long.", commands: [.proxy, .forward]),
+        Setting(
+            .halfClosedTimeout, .value("DURATION"), unit: "seconds", default: "0s: none",
+            allowed: "1s to 720h, or 0s for none; \(DurationText.allowedForm)",
+            "The same for one of which one side has ended its direction.", commands: [.proxy, .forward]),
         Setting(
             .shutdownGrace, .value("DURATION"), unit: "seconds", default: "30s",
             allowed: "0s to 86400s; \(DurationText.allowedForm)",

@@ -30,6 +30,9 @@ package enum SettingName: String, CaseIterable, Hashable, Sendable {
     case allowTarget = "allow-target"
     case startEmpty = "start-empty"
     case workers
+    case maxConnections = "max-connections"
+    case idleTimeout = "idle-timeout"
+    case halfClosedTimeout = "half-closed-timeout"
     case shutdownGrace = "shutdown-grace"
     case json, write
 }

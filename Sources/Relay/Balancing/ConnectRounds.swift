@@ -38,6 +38,7 @@ struct ConnectRounds {
 
     private let deadline: UInt64
     private var triedInRound = 0
+    private var isFirstRound = true
     /// Of `tried`, the latest last. This round's are its tail.
     private var triedCount = 0
     private var tried = InlineArray<8, InstanceID>(repeating: InstanceID(slot: 0, generation: 0))
@@ -48,48 +49,64 @@ struct ConnectRounds {
         deadline = now + limits.total
     }
 
-    /// - Parameter cursor: the link's place in its turn order; moved on by each pick.
-    /// - Parameter jitter: 0..<1, for the pause.
+    /// - Parameters:
+    ///   - turn: the link's place in its order; moved on by each pick.
+    ///   - jitter: 0..<1, for the pause.
     mutating func next(
-        ids: UnsafePointer<InstanceID>, count: Int, balance: Balance, cursor: inout Int, now: UInt64, limits: Limits,
-        jitter: Double
+        of candidates: Candidates, _ turn: inout Turn, limits: Limits, _ random: inout QuickRandom, jitter: Double
     ) -> Step {
+        let count = candidates.table.count
         guard count > 0 else { return .noInstance }
-        guard now < deadline else { return .giveUp }
+        guard candidates.now < deadline else { return .giveUp }
         if triedInRound < min(limits.perRound, count) {
-            let start = balance == .first ? position : cursor
-            if let index = pick(ids: ids, count: count, from: start) {
-                remember(ids[index])
-                switch balance {
+            if let index = pick(of: candidates, &turn, &random) {
+                remember(candidates.table.ids[index])
+                switch candidates.balance {
                 case .first: position = index + 1
-                case .roundRobin: cursor = index + 1
+                case .roundRobin: turn.cursor = index + 1
+                case .weightedRoundRobin, .leastConnections, .randomOfTwo, .sourceHash: break
                 }
-                return .attempt(index: index, deadline: min(deadline, now + limits.attempt))
+                return .attempt(index: index, deadline: min(deadline, candidates.now + limits.attempt))
             }
         }
-        return endRound(now: now, limits: limits, jitter: jitter)
+        return endRound(now: candidates.now, limits: limits, jitter: jitter)
     }
 
     /// Ends the round early, as when this process lacks descriptors: another instance would not help.
     mutating func endRound(now: UInt64, limits: Limits, jitter: Double) -> Step {
         triedInRound = 0
+        isFirstRound = false
         let again = now + limits.pause * 3 / 4 + UInt64(Double(limits.pause / 2) * jitter)
         return again < deadline ? .pause(until: again) : .giveUp
     }
 
-    /// The first from `start` on that was not tried, else the first that was not tried in this round.
-    private func pick(ids: UnsafePointer<InstanceID>, count: Int, from start: Int) -> Int? {
-        firstIndex(ids: ids, count: count, from: start, since: 0)
-            ?? firstIndex(ids: ids, count: count, from: start, since: triedCount - triedInRound)
+    /// The one whose turn it is, unless it was tried or is out of use; then the next best in order.
+    private func pick(of candidates: Candidates, _ turn: inout Turn, _ random: inout QuickRandom) -> Int? {
+        let ids = candidates.table.ids
+        let proposed = candidates.propose(&turn, &random) { index, random in
+            !wasTried(ids[index], since: 0) && !candidates.isOut(index) && candidates.isItsShare(index, &random)
+        }
+        if let proposed { return proposed }
+        let start = candidates.start(position, turn, &random)
+        // Nobody of the first kind: one that was tried in an earlier round may be well again; so may one that is out of
+        // use, but only when a whole round of the others was in vain.
+        return first(of: candidates, from: start) { index in
+            !wasTried(ids[index], since: 0) && !candidates.isOut(index) && candidates.isItsShare(index, &random)
+        } ?? first(of: candidates, from: start) { !wasTried(ids[$0], since: 0) && !candidates.isOut($0) }
+            ?? first(of: candidates, from: start) { !isOfThisRound(ids[$0]) && !candidates.isOut($0) }
+            ?? (isFirstRound ? nil : first(of: candidates, from: start) { !isOfThisRound(ids[$0]) })
     }
 
-    private func firstIndex(ids: UnsafePointer<InstanceID>, count: Int, from start: Int, since oldest: Int) -> Int? {
+    private func first(of candidates: Candidates, from start: Int, where isGood: (Int) -> Bool) -> Int? {
+        let count = candidates.table.count
         for offset in 0..<count {
             let index = (start + offset) % count
-            if !wasTried(ids[index], since: oldest) { return index }
+            if isGood(index) { return index }
         }
         return nil
     }
+
+    private func isOfThisRound(_ id: InstanceID) -> Bool { wasTried(id, since: triedCount - triedInRound) }
 
     private func wasTried(_ id: InstanceID, since oldest: Int) -> Bool {
         for index in oldest..<triedCount where tried[index] == id { return true }

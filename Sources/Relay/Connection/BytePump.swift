@@ -3,17 +3,20 @@
 
 internal import Glibc
 
-/// Moves bytes from one half to the other with one scratch buffer for all connections of a worker.
+/// Moves bytes from one half to the other: with one scratch buffer for all connections of a worker, or through a pipe.
 ///
-/// What is read is written at once. Only what the other side does not take is kept, in a buffer borrowed for as long as
-/// that side is stuck; meanwhile nothing is read, so that the sender's own window closes. An idle connection holds none.
+/// What is taken is handed over at once. Only what the other side does not take is kept, in a buffer borrowed for as
+/// long as that side is stuck; meanwhile nothing is read, so that the sender's own window closes. A direction whose reads
+/// fill the buffer several times in a row is bulk: its bytes are spliced, and what is not taken stays in the pipe. So a
+/// pipe is held only while there are bytes in it, and an idle connection holds nothing.
 struct BytePump: ~Copyable {
-    /// Of the scratch buffer, and so the most that a direction ever keeps: 64 KiB, docs/promises.md, "The relay".
+    /// Of the scratch buffer, and so the most of a direction that this process's memory ever keeps: 64 KiB,
+    /// docs/promises.md, "The relay".
     static let bufferBytes = 65_536
-    /// Reads in a row for one direction before others get their turn: 1 MiB.
-    private static let readsPerTurn = 16
-    /// Buffers kept for the next that gets stuck; more are freed when they come back.
-    private static let sparesKept = 16
+    /// For one direction before others get their turn.
+    private static let bytesPerTurn = 1 << 20
+    /// A direction that brings less at once is bulk no more.
+    private static let leastBulk = 16_384
 
     enum Outcome: Equatable {
         /// Waits for an event: nothing to read, or the other side is stuck.
@@ -29,39 +32,48 @@ struct BytePump: ~Copyable {
     }
 
     private let scratch = UnsafeMutableRawPointer.allocate(byteCount: bufferBytes, alignment: 4096)
-    private let spares: UnsafeMutablePointer<UnsafeMutableRawPointer>
-    private var spareCount = 0
-    /// Buffers that stuck directions hold.
-    private(set) var borrowedCount = 0
+    private(set) var buffers = BufferPool(bufferBytes: bufferBytes)
+    private(set) var pipes: PipePool
+    /// Full reads in a row after which a direction is bulk.
+    private let bulkAfter: UInt8
+    /// Bytes that were spliced, of all directions.
+    private(set) var splicedBytes: UInt64 = 0
 
-    init() { spares = .allocate(capacity: Self.sparesKept) }
-
-    deinit {
-        scratch.deallocate()
-        for index in 0..<spareCount { spares[index].deallocate() }
-        spares.deallocate()
+    init(pipes: consuming PipePool, bulkAfter: UInt8) {
+        self.pipes = pipes
+        self.bulkAfter = bulkAfter
     }
 
+    deinit { scratch.deallocate() }
+
     /// Moves what `source` has to `sink`, as far as it goes without waiting.
-    mutating func move(from source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>) -> Outcome {
-        if source.pointee.pending != nil, let stuck = flush(source, to: sink) { return stuck }
-        for _ in 0..<Self.readsPerTurn {
+    mutating func move(
+        from source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>, now: UInt64
+    ) -> Outcome {
+        if source.pointee.pendingCount > 0, let stuck = flush(source, to: sink) { return stuck }
+        var taken = 0
+        while taken < Self.bytesPerTurn {
             if source.pointee.hasEnded { return forwardEnd(of: source, to: sink) }
             guard source.pointee.isReadable else { return .blocked }
-            let count = Syscall.receive(source.pointee.descriptor, into: scratch, count: Self.bufferBytes)
-            if count > 0 {
-                // A short read has emptied the socket, and saves the read that would say so; not once an end is near,
-                // because its event has come already and will not come again.
-                if count < Self.bufferBytes, !source.pointee.isEnding { source.pointee.isReadable = false }
-                if let stuck = write(count, of: source, to: sink) { return stuck }
-            } else if count == -Int(EAGAIN) {
-                source.pointee.isReadable = false
+            var count: Int
+            var stuck: Outcome?
+            if source.pointee.fullReads >= bulkAfter, let pipe = pipes.borrow(now: now) {
+                (count, stuck) = splice(from: source, through: pipe, to: sink)
             } else {
-                source.pointee.hasEnded = true
-                if count < 0 {
-                    source.pointee.wasReset = true
-                    return .sourceFailed(Int32(-count))
-                }
+                (count, stuck) = copy(from: source, to: sink)
+            }
+            taken += max(0, count)
+            if let stuck { return stuck }
+            if count > 0 { continue }
+            if count == -Int(EAGAIN) {
+                source.pointee.isReadable = false
+                if (1..<Self.leastBulk).contains(taken) { source.pointee.fullReads = 0 }
+                return .blocked
+            }
+            source.pointee.hasEnded = true
+            if count < 0 {
+                source.pointee.wasReset = true
+                return .sourceFailed(Int32(-count))
             }
         }
         return source.pointee.isReadable || source.pointee.hasEnded ? .yielded : .blocked
@@ -69,17 +81,16 @@ struct BytePump: ~Copyable {
 
     /// Drops what `source` could not hand over.
     mutating func discardPending(of source: UnsafeMutablePointer<Half>) {
-        guard let buffer = source.pointee.pending else { return }
-        source.pointee.pending = nil
+        if let buffer = source.pointee.pending {
+            source.pointee.pending = nil
+            buffers.giveBack(buffer)
+        }
+        if let pipe = source.pointee.pipe {
+            source.pointee.pipe = nil
+            pipes.giveBack(pipe, isEmpty: source.pointee.pendingCount == 0)
+        }
         source.pointee.pendingStart = 0
         source.pointee.pendingEnd = 0
-        borrowedCount -= 1
-        if spareCount < Self.sparesKept {
-            spares[spareCount] = buffer
-            spareCount += 1
-        } else {
-            buffer.deallocate()
-        }
     }
 
     private func forwardEnd(of source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>) -> Outcome {
@@ -91,47 +102,75 @@ struct BytePump: ~Copyable {
         return .ended
     }
 
-    /// Writes the first `count` bytes of the scratch buffer. - Returns: nil when all were taken.
-    private mutating func write(
-        _ count: Int, of source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>
-    ) -> Outcome? {
+    // MARK: - Taking
+
+    /// - Returns: bytes read, 0 at the end of the stream or `-errno`; and why to stop, when they were not all handed over.
+    private mutating func copy(
+        from source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>
+    ) -> (Int, Outcome?) {
+        let count = Syscall.receive(source.pointee.descriptor, into: scratch, count: Self.bufferBytes)
+        guard count > 0 else { return (count, nil) }
+        if count == Self.bufferBytes {
+            source.pointee.fullReads = min(source.pointee.fullReads + 1, bulkAfter)
+        } else {
+            source.pointee.fullReads = 0
+            // A short read has emptied the socket, and saves the read that would say so; not once an end is near, because
+            // its event has come already and will not come again.
+            if !source.pointee.isEnding { source.pointee.isReadable = false }
+        }
         var sent = Syscall.send(sink.pointee.descriptor, from: scratch, count: count)
         if sent < 0 {
-            guard sent == -Int(EAGAIN) else { return .sinkFailed(Int32(-sent)) }
+            guard sent == -Int(EAGAIN) else { return (count, .sinkFailed(Int32(-sent))) }
             sent = 0
         }
         source.pointee.bytes &+= UInt64(sent)
-        guard sent < count else { return nil }
-        let buffer = borrow()
+        guard sent < count else { return (count, nil) }
+        let buffer = buffers.borrow()
         buffer.copyMemory(from: scratch + sent, byteCount: count - sent)
         source.pointee.pending = buffer
-        source.pointee.pendingStart = 0
-        source.pointee.pendingEnd = count - sent
-        return .blocked
+        source.pointee.pendingEnd = UInt32(count - sent)
+        return (count, .blocked)
     }
 
-    /// Writes what is pending. - Returns: nil when all was taken.
+    /// As `copy`, through an empty pipe, which this keeps or gives back.
+    private mutating func splice(
+        from source: UnsafeMutablePointer<Half>, through pipe: Pipe, to sink: UnsafeMutablePointer<Half>
+    ) -> (Int, Outcome?) {
+        // Since the pipe is empty, EAGAIN means that the socket is. A short count says nothing: a pipe holds so many
+        // packets, however small they are.
+        let count = Syscall.splice(from: source.pointee.descriptor, to: pipe.writeEnd, count: pipes.pipeBytes)
+        guard count > 0 else {
+            pipes.giveBack(pipe, isEmpty: true)
+            return (count, nil)
+        }
+        source.pointee.pipe = pipe
+        source.pointee.pendingEnd = UInt32(count)
+        splicedBytes &+= UInt64(count)
+        return (count, flush(source, to: sink))
+    }
+
+    // MARK: - Handing over
+
+    /// Hands over what is pending. - Returns: nil when all was taken.
     private mutating func flush(
         _ source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>
     ) -> Outcome? {
-        guard let buffer = source.pointee.pending else { return nil }
         while source.pointee.pendingCount > 0 {
-            let sent = Syscall.send(
-                sink.pointee.descriptor, from: buffer + source.pointee.pendingStart, count: source.pointee.pendingCount
-            )
-            guard sent >= 0 else { return sent == -Int(EAGAIN) ? .blocked : .sinkFailed(Int32(-sent)) }
-            source.pointee.pendingStart += sent
+            let sent = handOver(source, to: sink.pointee.descriptor)
+            guard sent > 0 else { return sent == -Int(EAGAIN) ? .blocked : .sinkFailed(Int32(-sent)) }
+            source.pointee.pendingStart += UInt32(sent)
             source.pointee.bytes &+= UInt64(sent)
         }
         discardPending(of: source)
         return nil
     }
 
-    // Hot path: allocates only for a side that is stuck while no spare buffer is left.
-    private mutating func borrow() -> UnsafeMutableRawPointer {
-        borrowedCount += 1
-        guard spareCount > 0 else { return .allocate(byteCount: Self.bufferBytes, alignment: 16) }
-        spareCount -= 1
-        return spares[spareCount]
+    private func handOver(_ source: UnsafeMutablePointer<Half>, to descriptor: Int32) -> Int {
+        let count = source.pointee.pendingCount
+        if let pipe = source.pointee.pipe {
+            return Syscall.splice(from: pipe.readEnd, to: descriptor, count: count)
+        }
+        guard let buffer = source.pointee.pending else { return -Int(EINVAL) }
+        return Syscall.send(descriptor, from: buffer + Int(source.pointee.pendingStart), count: count)
     }
 }

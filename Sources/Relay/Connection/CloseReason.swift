@@ -15,6 +15,10 @@ package enum CloseReason: UInt8, Sendable, Hashable, CaseIterable {
     case connectFailed
     /// The link had no instance at all.
     case noInstance
+    /// No byte for as long as `ConnectionLimits.idle`.
+    case idleLimit
+    /// One side had ended, and no byte came for as long as `ConnectionLimits.halfClosed`.
+    case halfClosedLimit
     /// `RelayEngine.cut` with `.instanceGone`.
     case cutInstanceGone
     /// `RelayEngine.cut` with `.requested`.
@@ -35,7 +39,8 @@ package enum CloseReason: UInt8, Sendable, Hashable, CaseIterable {
         switch self {
         case .clientReset, .clientGone: .client
         case .backendReset, .connectFailed: .backend
-        case .finished, .noInstance, .cutInstanceGone, .cutRequested, .drainDeadline, .shutdownDeadline, .resources:
+        case .finished, .noInstance, .idleLimit, .halfClosedLimit, .cutInstanceGone, .cutRequested, .drainDeadline,
+            .shutdownDeadline, .resources:
             .engine
         }
     }

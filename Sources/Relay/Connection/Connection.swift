@@ -17,9 +17,20 @@ struct Connection {
         case resetting
     }
 
+    enum Verdict: UInt8 {
+        /// Nothing is known yet.
+        case open
+        /// The instance has said something.
+        case well
+        /// It ended the connection at once, and was blamed for it.
+        case failed
+    }
+
     var phase = Phase.free
     /// Whether the slot stands in the worker's list of halves to go on with; survives the slot's tenant.
     var isQueued = false
+    /// What the connection has told of its instance.
+    var verdict = Verdict.open
     /// The side that was reset, while `resetting`: 0 for the client, 1 for the backend.
     var resetSide: UInt32 = 0
     /// The `errno` of the last failure.
@@ -31,6 +42,12 @@ struct Connection {
     var client: Endpoint?
     /// CLOCK_MONOTONIC at accept.
     var acceptedAt: UInt64 = 0
+    /// The same when its instance had accepted.
+    var connectedAt: UInt64 = 0
+    /// The same when a byte moved last, or relaying began.
+    var movedAt: UInt64 = 0
+    /// When to look at what became of bytes written; 0 when none were since the last look that found all acknowledged.
+    var lookAt: UInt64 = 0
     var rounds: ConnectRounds?
     /// While `resetting`: bytes that the other side has not acknowledged, and since when that has not changed.
     var unacknowledged = 0

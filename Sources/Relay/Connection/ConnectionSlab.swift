@@ -5,7 +5,7 @@
 ///
 /// Grows by a chunk when it is full, and never shrinks: a slot that is free costs no system call to use again.
 struct ConnectionSlab: ~Copyable {
-    /// Connections a chunk: some 70 kB of memory at a time.
+    /// Connections a chunk: some 90 kB of memory at a time.
     private static let chunkSize = 256
     /// Bound of `slots`: half of what a `Token` can name would be more, descriptors end long before.
     private static let maximumChunks = 4096

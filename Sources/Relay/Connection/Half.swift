@@ -19,14 +19,21 @@ struct Half {
     var wasReset = false
     /// FIN was sent to this side.
     var isShutDown = false
-    /// Bytes read from this side that the other did not take: `pendingStart..<pendingEnd` of a borrowed buffer.
+    /// Reads in a row that filled the whole scratch buffer, up to the number that makes the direction bulk.
+    var fullReads: UInt8 = 0
+    /// A borrowed buffer: `pendingStart..<pendingEnd` of it was read from this side, and the other did not take it.
     var pending: UnsafeMutableRawPointer?
-    var pendingStart = 0
-    var pendingEnd = 0
+    /// A borrowed pipe with such bytes, instead: `pendingEnd - pendingStart` of them.
+    var pipe: Pipe?
+    var pendingStart: UInt32 = 0
+    var pendingEnd: UInt32 = 0
+    /// Whether this side answers to what is sent to it.
+    var watch = PeerWatch()
     /// Bytes read from this side that the other side's socket took.
     var bytes: UInt64 = 0
 
-    var pendingCount: Int { pendingEnd - pendingStart }
+    /// Bytes read from this side that the other did not take.
+    var pendingCount: Int { Int(pendingEnd - pendingStart) }
 
     /// As new, for the next socket of this place.
     mutating func clear() {

@@ -4,13 +4,16 @@
 /// One timer for each connection slot, at a grain of 10 ms; arming and cancelling cost the same however many there are.
 ///
 /// A wheel of 1,024 buckets, each a doubly linked list through arrays indexed by slot: nothing is allocated but when the
-/// slab grows. A deadline beyond one revolution (10 s, longer than any of ours) waits in its bucket for its own turn.
+/// slab grows. A deadline beyond one revolution (10 s) waits in its bucket for its own turn, and has the worker look at it
+/// once a revolution until then.
 struct TimerWheel: ~Copyable {
     static let tickNanoseconds: UInt64 = 10_000_000
     private static let buckets = 1024
     private static let none: Int32 = -1
 
     private let heads: UnsafeMutablePointer<Int32>
+    /// A bit for each bucket that holds a timer: the next one is found in 17 looks, however far it is.
+    private let occupied: UnsafeMutablePointer<UInt64>
     private var next: UnsafeMutablePointer<Int32>
     private var previous: UnsafeMutablePointer<Int32>
     /// Tick at which the slot's timer fires, 0 when it is not armed.
@@ -23,6 +26,8 @@ struct TimerWheel: ~Copyable {
     init(now: UInt64) {
         heads = .allocate(capacity: Self.buckets)
         heads.initialize(repeating: Self.none, count: Self.buckets)
+        occupied = .allocate(capacity: Self.buckets / 64)
+        occupied.initialize(repeating: 0, count: Self.buckets / 64)
         next = .allocate(capacity: 0)
         previous = .allocate(capacity: 0)
         dueTick = .allocate(capacity: 0)
@@ -31,6 +36,7 @@ struct TimerWheel: ~Copyable {
 
     deinit {
         heads.deallocate()
+        occupied.deallocate()
         next.deallocate()
         previous.deallocate()
         dueTick.deallocate()
@@ -56,6 +62,7 @@ struct TimerWheel: ~Copyable {
         previous[index] = Self.none
         if heads[bucket] != Self.none { previous[Int(heads[bucket])] = Int32(slot) }
         heads[bucket] = Int32(slot)
+        occupied[bucket / 64] |= 1 << UInt64(bucket % 64)
         armedCount += 1
     }
 
@@ -65,7 +72,9 @@ struct TimerWheel: ~Copyable {
         if previous[index] != Self.none {
             next[Int(previous[index])] = next[index]
         } else {
-            heads[Self.bucket(of: dueTick[index])] = next[index]
+            let bucket = Self.bucket(of: dueTick[index])
+            heads[bucket] = next[index]
+            if next[index] == Self.none { occupied[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
         }
         if next[index] != Self.none { previous[Int(next[index])] = previous[index] }
         dueTick[index] = 0
@@ -92,8 +101,19 @@ struct TimerWheel: ~Copyable {
     /// When to look again, at the latest one revolution ahead; nil when nothing is armed.
     var nextDeadline: UInt64? {
         guard armedCount > 0 else { return nil }
-        for offset in 0..<UInt64(Self.buckets) where heads[Self.bucket(of: currentTick + offset)] != Self.none {
-            return (currentTick + offset) * Self.tickNanoseconds
+        let first = Self.bucket(of: currentTick)
+        let words = Self.buckets / 64
+        for offset in 0...words {
+            let word = (first / 64 + offset) % words
+            var bits = occupied[word]
+            // The first word counts from the current bucket on, and once more at the end up to it.
+            let before = (UInt64(1) << UInt64(first % 64)) - 1
+            if offset == 0 { bits &= ~before }
+            if offset == words { bits &= before }
+            guard bits != 0 else { continue }
+            let bucket = word * 64 + bits.trailingZeroBitCount
+            let distance = (bucket - first + Self.buckets) % Self.buckets
+            return (currentTick + UInt64(distance)) * Self.tickNanoseconds
         }
         return nil
     }

@@ -29,12 +29,20 @@ package enum DescriptorLimit {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// Pipes that `descriptors` are good for: docs/promises.md, "The relay".
+    ///
+    /// - Parameter wanted: the operator's own limit; pipes never get more than a quarter of the descriptors.
+    package static func pipes(descriptors: Int, wanted: Int? = nil) -> Int {
+        min(descriptors / 8, wanted ?? min(32, descriptors / 64))
+    }
+
     /// Connections that `descriptors` are good for: docs/promises.md, "The relay".
     ///
-    /// Two a connection, after what the rest of the process keeps and two for each pipe of a bulk transfer.
+    /// Two a connection, after what the rest of the process keeps and two for each pipe.
+    /// - Parameter pipes: nil for the number that goes with the descriptors.
     /// - Parameter wanted: the operator's own limit; it can lower what the descriptors allow, and lift the 100,000.
-    package static func connections(descriptors: Int, wanted: Int? = nil) -> Int {
-        let pipes = min(32, descriptors / 64)
+    package static func connections(descriptors: Int, pipes: Int? = nil, wanted: Int? = nil) -> Int {
+        let pipes = pipes ?? self.pipes(descriptors: descriptors)
         let reserve = min(256, descriptors / 4)
         let possible = max(1, (descriptors - reserve - 2 * pipes) / 2)
         return min(possible, wanted ?? 100_000)

@@ -71,6 +71,21 @@ enum StreamSocket {
         max(0, Syscall.retrying { Int(clinux_unacknowledged(descriptor)) })
     }
 
+    /// What the kernel knows of the bytes on their way to the peer: nil when there are none, or it is not TCP.
+    static func transmission(_ descriptor: Int32) -> PeerWatch.Reading? {
+        guard unacknowledgedBytes(descriptor) > 0 else { return nil }
+        var info = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        let result = Syscall.retrying {
+            Int(getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length))
+        }
+        guard result == 0 else { return nil }
+        return PeerWatch.Reading(
+            unansweredRetransmits: Int(info.tcpi_retransmits), unansweredProbes: Int(info.tcpi_probes),
+            sinceLastAnswer: UInt64(info.tcpi_last_ack_recv) * 1_000_000
+        )
+    }
+
     /// Makes the close of `descriptor` a reset: SO_LINGER with no time.
     static func resetOnClose(_ descriptor: Int32) {
         var linger = linger(l_onoff: 1, l_linger: 0)

@@ -43,6 +43,15 @@ enum Syscall {
         retrying { Glibc.send(descriptor, buffer, count, Int32(MSG_NOSIGNAL)) }
     }
 
+    /// Moves bytes between a socket and a pipe without copying them.
+    ///
+    /// A socket that the peer has closed raises SIGPIPE here, which no flag keeps off: workers block it.
+    /// - Returns: bytes moved, 0 at the source's end of stream, `-EAGAIN` when the source has nothing or the sink takes
+    ///   nothing: the call does not say which.
+    static func splice(from source: Int32, to sink: Int32, count: Int) -> Int {
+        retrying { clinux_splice(source, sink, UInt(count)) }
+    }
+
     /// Sets an integer option; a socket that does not know it (a Unix socket and TCP_NODELAY) stays as it is.
     static func setOption(_ descriptor: Int32, level: Int32, name: Int32, to value: Int32) -> Int {
         withUnsafePointer(to: value) { pointer in

@@ -6,11 +6,15 @@ internal import Synchronization
 /// What all workers count together.
 final class EngineCounters: Sendable {
     let maxConnections: Int
+    let pipes: PipeBudget
     let acceptPauses = Atomic<UInt64>(0)
     let staleEvents = Atomic<UInt64>(0)
     private let open = Atomic<Int>(0)
 
-    init(maxConnections: Int) { self.maxConnections = maxConnections }
+    init(maxConnections: Int, pipes: PipeBudget) {
+        self.maxConnections = maxConnections
+        self.pipes = pipes
+    }
 
     var openConnections: Int { open.load(ordering: .relaxed) }
 

@@ -13,23 +13,25 @@ struct LinkCounters: ~Copyable {
     let portShortages = Atomic<UInt64>(0)
     let refusedNoInstance = Atomic<UInt64>(0)
     let refusedUnreachable = Atomic<UInt64>(0)
-    private let unused = Atomic<UInt64>(0)
+    let ejections = Atomic<UInt64>(0)
 }
 
 /// What all workers know of one link: its counters, and how far its draining has come.
 final class LinkLedger: @unchecked Sendable {
     let id: Link.ID
-    // Safety: atomics only; `counters(of:)` gives each worker its own line.
+    // Safety: atomics only, which live as long as this; `counters(of:)` gives each worker its own line.
     private let counters: UnsafeMutablePointer<LinkCounters>
-    private let workers: Int
     /// Connections open now, in all workers.
-    private let openCount = Atomic<Int>(0)
+    let openCount: UnsafeMutablePointer<Atomic<Int>>
+    private let workers: Int
     private let drainingWorkers = Atomic<Int>(0)
     private let hasReportedDrained = Atomic<Bool>(false)
 
     init(id: Link.ID, workers: Int) {
         self.id = id
         self.workers = workers
+        openCount = .allocate(capacity: 1)
+        openCount.initialize(to: Atomic(0))
         counters = .allocate(capacity: workers)
         for index in 0..<workers { (counters + index).initialize(to: LinkCounters()) }
     }
@@ -37,13 +39,11 @@ final class LinkLedger: @unchecked Sendable {
     deinit {
         counters.deinitialize(count: workers)
         counters.deallocate()
+        openCount.deinitialize(count: 1)
+        openCount.deallocate()
     }
 
     func counters(of worker: Int) -> UnsafeMutablePointer<LinkCounters> { counters + worker }
-
-    func connectionOpened() { openCount.add(1, ordering: .relaxed) }
-
-    func connectionClosed() { openCount.subtract(1, ordering: .sequentiallyConsistent) }
 
     /// A worker has stopped accepting for the link because the link drains.
     func drainBegan() { drainingWorkers.add(1, ordering: .sequentiallyConsistent) }
@@ -57,13 +57,13 @@ final class LinkLedger: @unchecked Sendable {
     /// - Returns: true once, to the first who asks after all workers stopped and no connection is left.
     func takeDrained() -> Bool {
         drainingWorkers.load(ordering: .sequentiallyConsistent) == workers
-            && openCount.load(ordering: .sequentiallyConsistent) == 0
+            && openCount.pointee.load(ordering: .sequentiallyConsistent) == 0
             && !hasReportedDrained.exchange(true, ordering: .sequentiallyConsistent)
     }
 
     var totals: RelayStatistics.Totals {
         var totals = RelayStatistics.Totals(link: id)
-        totals.openConnections = openCount.load(ordering: .relaxed)
+        totals.openConnections = openCount.pointee.load(ordering: .relaxed)
         for index in 0..<workers {
             totals.accepted += counters[index].accepted.load(ordering: .relaxed)
             totals.bytesFromClients += counters[index].bytesFromClients.load(ordering: .relaxed)
@@ -71,6 +71,7 @@ final class LinkLedger: @unchecked Sendable {
             totals.failedConnects += counters[index].failedConnects.load(ordering: .relaxed)
             totals.portShortages += counters[index].portShortages.load(ordering: .relaxed)
             totals.refusedNoInstance += counters[index].refusedNoInstance.load(ordering: .relaxed)
+            totals.ejections += counters[index].ejections.load(ordering: .relaxed)
             totals.refusedUnreachable += counters[index].refusedUnreachable.load(ordering: .relaxed)
         }
         return totals

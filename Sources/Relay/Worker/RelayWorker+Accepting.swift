@@ -35,7 +35,7 @@ extension RelayWorker {
 
     /// Stops accepting from the listeners that belong to `link`, from all when it is nil, and lets go of them.
     func removeListeners(of link: Link.ID?) {
-        for index in listeners.indices where link == nil || listeners[index].link.pointee.ledger.id == link {
+        for index in listeners.indices where link == nil || listeners[index].link.pointee.id == link {
             unregister(index)
             listeners[index].listener = nil
             listeners[index].generation &+= 1
@@ -105,10 +105,10 @@ extension RelayWorker {
         _ descriptor: Int32, from client: Endpoint?, for link: UnsafeMutablePointer<WorkerLink>
     ) {
         // The client counts already, so that the link is not called drained before it is.
-        link.pointee.ledger.connectionOpened()
+        link.pointee.connectionOpened()
         carryOutCommands()
         admit(descriptor, from: client, for: link)
-        link.pointee.ledger.connectionClosed()
+        link.pointee.connectionClosed()
         if link.pointee.isDraining { reportIfDrained(link) }
     }
 

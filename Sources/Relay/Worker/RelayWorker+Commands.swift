@@ -15,7 +15,7 @@ extension RelayWorker {
         case .open(let ledger, let policy, let opened, let isShared):
             open(link(ledger), policy, opened, isShared: isShared)
         case .apply(let table, let ledger):
-            link(ledger).pointee.apply(table)
+            link(ledger).pointee.apply(table, cells, now: now)
         case .drain(let target, let deadline):
             drain(target, until: deadline)
         case .cut(let target, let reason):
@@ -50,7 +50,7 @@ extension RelayWorker {
         if link.pointee.isDraining {
             link.pointee.isDraining = false
             link.pointee.ledger.drainEnded()
-            deadlines.removeAll { $0.target == .link(link.pointee.ledger.id) }
+            deadlines.removeAll { $0.target == .link(link.pointee.id) }
         }
         for listener in opened { add(listener, of: link, isShared: isShared) }
     }
@@ -68,7 +68,7 @@ extension RelayWorker {
     private func cut(_ target: RelayTarget, _ reason: CloseReason) {
         switch target {
         case .link(let id):
-            cutAll(reason) { $0.pointee.link?.pointee.ledger.id == id }
+            cutAll(reason) { $0.pointee.link?.pointee.id == id }
         case .instance(let id):
             cutAll(reason) { $0.pointee.instance == id && $0.pointee.phase != .connecting }
             for slot in 0..<UInt32(slab.capacity) where slab.connection(slot).pointee.instance == id {

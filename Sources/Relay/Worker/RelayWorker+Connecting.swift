@@ -22,7 +22,7 @@ extension RelayWorker {
         connection.pointee.rounds = ConnectRounds(now: now, limits: limits)
         connection.pointee.phase = .waiting
         link.pointee.counters.pointee.accepted.count()
-        link.pointee.ledger.connectionOpened()
+        link.pointee.connectionOpened()
         slab.half(2 * slot).pointee.descriptor = descriptor
         let result = watch(2 * slot)
         guard result == 0 else { return end(slot, .resources, errorNumber: Int32(-result), isReset: true) }
@@ -34,13 +34,20 @@ extension RelayWorker {
         let connection = slab.connection(slot)
         guard let link = connection.pointee.link else { return }
         while true {
+            let candidates = Candidates(
+                table: link.pointee.view, cells: cells, balance: link.pointee.balance,
+                isPanicking: link.pointee.isPanicking(cells, now: now), now: now,
+                source: connection.pointee.client.map { SourceHash.hash($0.address) }, ejection: ejection)
+            let jitter = Double.random(in: 0..<1, using: &random)
             let step = connection.pointee.rounds?.next(
-                ids: link.pointee.ids, count: link.pointee.count, balance: link.pointee.balance,
-                cursor: &link.pointee.cursor, now: now, limits: limits, jitter: .random(in: 0..<1, using: &random)
-            )
+                of: candidates, &link.pointee.turn, limits: limits, &random, jitter: jitter)
             switch step ?? .giveUp {
             case .attempt(let index, let deadline):
-                let result = attempt(slot, link.pointee.ids[index], at: link.pointee.addresses[index])
+                let instance = candidates.table.ids[index]
+                if cells[instance].pointee.takeReturn(now: now) {
+                    report(.instanceReturned(link.pointee.id, instance))
+                }
+                let result = attempt(slot, instance, at: candidates.table.addresses[index])
                 if result == 0 {
                     connection.pointee.phase = .connecting
                     wheel.arm(slot, at: deadline)
@@ -107,9 +114,9 @@ extension RelayWorker {
 
     private func connected(_ slot: UInt32) {
         wheel.cancel(slot)
-        slab.connection(slot).pointee.phase = .relaying
         slab.connection(slot).pointee.rounds = nil
-        moveBoth(slot)
+        slab.connection(slot).pointee.connectedAt = now
+        beginRelaying(slot)
     }
 
     /// - Returns: 0 when the instance's answer is awaited, else the `errno`.
@@ -143,9 +150,13 @@ extension RelayWorker {
         }
         report(
             .connectFailed(
-                ConnectFailure(link: link.pointee.ledger.id, instance: instance, errorNumber: errorNumber)
+                ConnectFailure(link: link.pointee.id, instance: instance, errorNumber: errorNumber)
             )
         )
+        // ECONNABORTED is our own word, for an attempt that was cut.
+        if errorNumber != EADDRNOTAVAIL, errorNumber != ECONNABORTED {
+            blame(instance, of: link, errorNumber: errorNumber)
+        }
     }
 
     /// Whether it is this process that lacks something, so that another instance would do no better.

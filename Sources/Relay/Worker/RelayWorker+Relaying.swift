@@ -40,7 +40,8 @@ extension RelayWorker {
 
     func timerFired(_ slot: UInt32) {
         switch slab.connection(slot).pointee.phase {
-        case .free, .relaying: break
+        case .free: break
+        case .relaying: timeHasPassed(slot)
         case .connecting: attemptFailed(slot, errorNumber: ETIMEDOUT)
         case .waiting: connectNext(slot)
         case .resetting: moveRest(slot)
@@ -53,21 +54,31 @@ extension RelayWorker {
             return beginReset(index / 2, side: index % 2, errorNumber: number == 0 ? ECONNRESET : number)
         }
         guard move(from: index) else { return }
-        if events.contains(.writable), slab.half(index ^ 1).pointee.pending != nil { _ = move(from: index ^ 1) }
+        if events.contains(.writable), slab.half(index ^ 1).pointee.pendingCount > 0 { _ = move(from: index ^ 1) }
     }
 
     /// Moves one direction. - Returns: whether the connection still relays.
     private func move(from index: UInt32) -> Bool {
         let slot = index / 2
-        switch moveBytes(from: index) {
+        let (bytes, wasShutDown) = (slab.half(index).pointee.bytes, slab.half(index ^ 1).pointee.isShutDown)
+        let outcome = moveBytes(from: index)
+        if slab.half(index ^ 1).pointee.isShutDown != wasShutDown {
+            noteMoved(slot)
+            // From here on the limit of half-closed connections holds.
+            setTimer(slot)
+        } else if slab.half(index).pointee.bytes != bytes {
+            noteMoved(slot)
+        }
+        switch outcome {
         case .blocked:
             return true
         case .yielded:
             goOnLater(slot)
             return true
         case .ended:
+            if index % 2 == 1 { instanceEnded(slot) }
             let other = slab.half(index ^ 1)
-            guard other.pointee.hasEnded, other.pointee.pending == nil, slab.half(index).pointee.isShutDown else {
+            guard other.pointee.hasEnded, other.pointee.pendingCount == 0, slab.half(index).pointee.isShutDown else {
                 return true
             }
             end(slot, .finished)
@@ -82,13 +93,14 @@ extension RelayWorker {
     private func moveBytes(from index: UInt32) -> BytePump.Outcome {
         let source = slab.half(index)
         let before = source.pointee.bytes
-        let outcome = pump.move(from: source, to: slab.half(index ^ 1))
+        let outcome = pump.move(from: source, to: slab.half(index ^ 1), now: now)
         let moved = source.pointee.bytes &- before
         if moved > 0, let link = slab.connection(index / 2).pointee.link {
             if index % 2 == 0 {
                 link.pointee.counters.pointee.bytesFromClients.count(moved)
             } else {
                 link.pointee.counters.pointee.bytesFromBackends.count(moved)
+                if before == 0 { instanceSpoke(index / 2) }
             }
         }
         return outcome
@@ -97,7 +109,8 @@ extension RelayWorker {
     // MARK: - Reset
 
     /// One side is gone without an end. What it had sent is still handed over; then the other side is reset too.
-    private func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
+    func beginReset(_ slot: UInt32, side: UInt32, errorNumber: Int32) {
+        if side == 1 { instanceEnded(slot) }
         let connection = slab.connection(slot)
         connection.pointee.phase = .resetting
         connection.pointee.resetSide = side
@@ -151,6 +164,7 @@ extension RelayWorker {
         let hadConnected = connection.pointee.rounds == nil
         let (fromClient, fromBackend) = (slab.half(2 * slot).pointee.bytes, slab.half(2 * slot + 1).pointee.bytes)
         let instance = hadConnected ? connection.pointee.instance : nil
+        judgeAtEnd(slot, reason)
         wheel.cancel(slot)
         closeHalf(2 * slot, isReset: isReset)
         closeHalf(2 * slot + 1, isReset: isReset)
@@ -159,7 +173,7 @@ extension RelayWorker {
         report(
             .connectionEnded(
                 ConnectionEnd(
-                    link: link.pointee.ledger.id, instance: instance, client: connection.pointee.client,
+                    link: link.pointee.id, instance: instance, client: connection.pointee.client,
                     reason: reason, errorNumber: errorNumber, bytesFromClient: fromClient,
                     bytesFromBackend: fromBackend,
                     duration: .nanoseconds(now - connection.pointee.acceptedAt)
@@ -168,7 +182,7 @@ extension RelayWorker {
         )
         slab.giveBack(slot)
         counters.givePlaceBack()
-        link.pointee.ledger.connectionClosed()
+        link.pointee.connectionClosed()
         if link.pointee.isDraining { reportIfDrained(link) }
         hasFreePlace = true
     }
@@ -190,6 +204,6 @@ extension RelayWorker {
     }
 
     func reportIfDrained(_ link: UnsafeMutablePointer<WorkerLink>) {
-        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.ledger.id)) }
+        if link.pointee.ledger.takeDrained() { report(.linkDrained(link.pointee.id)) }
     }
 }

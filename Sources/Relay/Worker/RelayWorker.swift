@@ -22,13 +22,20 @@ final class RelayWorker {
     let port: WorkerPort
     let counters: EngineCounters
     let instances: InstanceLedger
+    // Hot path: taken out of the ledger, so that looking at an instance counts no references.
+    let cells: InstanceCells
     let limits: ConnectRounds.Limits
+    let ejection: EjectionPolicy.Limits
+    let watchLimits: PeerWatch.Limits
+    /// Nanoseconds; `.max` for none.
+    let idleLimit: UInt64
+    let halfClosedLimit: UInt64
     private let signal: EventSignal
 
     var now: UInt64
     var slab = ConnectionSlab()
     var wheel: TimerWheel
-    var pump = BytePump()
+    var pump: BytePump
     var random = QuickRandom(seed: .random(in: 0 ... .max))
     var listeners: [ListenerSlot] = []
     var acceptPause = AcceptPause()
@@ -51,8 +58,18 @@ final class RelayWorker {
         self.port = port
         self.counters = counters
         self.instances = instances
+        cells = instances.cells
         self.signal = signal
+        let share = (counters.pipes.limit + configuration.workers - 1) / configuration.workers
+        pump = BytePump(
+            pipes: PipePool(budget: counters.pipes, sparesKept: share),
+            bulkAfter: UInt8(clamping: configuration.splicing.fullReads)
+        )
+        watchLimits = PeerWatch.Limits(configuration.limits.deadPeer)
+        idleLimit = configuration.limits.idle?.nanoseconds ?? .max
+        halfClosedLimit = configuration.limits.halfClosed?.nanoseconds ?? .max
         limits = ConnectRounds.Limits(configuration.retry)
+        ejection = EjectionPolicy.Limits(configuration.ejection)
         emptyTable = LinkTable(EndpointSnapshot(sequence: 0, instances: []), ledger: instances)
         now = Syscall.monotonicNanoseconds()
         wheel = TimerWheel(now: now)
@@ -97,7 +114,8 @@ final class RelayWorker {
     }
 
     func report(_ event: RelayEvent) {
-        port.events.push(event)
+        // Hot path: the port lives as long as this, so its ring needs no reference of its own for the call.
+        Unmanaged.passUnretained(port.events)._withUnsafeGuaranteedRef { $0.push(event) }
         hasNews = true
     }
 
@@ -141,9 +159,8 @@ final class RelayWorker {
         guard queued.isEmpty else { return 0 }
         let next = min(wheel.nextDeadline ?? .max, nextAlarm ?? .max)
         guard next != .max else { return -1 }
-        let current = Syscall.monotonicNanoseconds()
-        // Rounded up: waking a little late is right, a little early would be a turn for nothing.
-        return next <= current ? 0 : Int32(clamping: (next - current + 999_999) / 1_000_000)
+        // From the turn's beginning and rounded up: waking a little late is right, a little early a turn for nothing.
+        return next <= now ? 0 : Int32(clamping: (next - now + 999_999) / 1_000_000)
     }
 
     private func useFreePlace() {

@@ -49,7 +49,9 @@ package final class ClientLoop: Sendable {
         return name
     }
 
-    fileprivate static func start(to endpoint: Endpoint, in network: Network, pause: Duration) -> ClientLoop {
+    fileprivate static func start(
+        to endpoint: Endpoint, in network: Network, pause: Duration, limit: Duration
+    ) -> ClientLoop {
         let loop = ClientLoop()
         startThread {
             do {
@@ -60,7 +62,7 @@ package final class ClientLoop: Sendable {
             }
             while !loop.state.withLock({ $0.isStopping }) {
                 let start = ContinuousClock.now
-                let result = loop.round.withLock { _ in Result { try round(to: endpoint) } }
+                let result = loop.round.withLock { _ in Result { try round(to: endpoint, limit: limit) } }
                 let took = ContinuousClock.now - start
                 loop.state.withLock { state in
                     switch result {
@@ -83,12 +85,13 @@ package final class ClientLoop: Sendable {
 }
 
 /// Runs a client loop for as long as `body` does; afterwards all its rounds are there.
+/// - Parameter roundLimit: of each step of a round.
 @discardableResult
 package func withClientLoop<Result>(
     to endpoint: Endpoint, in network: Network = .own, pause: Duration = .milliseconds(20),
-    _ body: (ClientLoop) async throws -> Result
+    roundLimit: Duration = .seconds(10), _ body: (ClientLoop) async throws -> Result
 ) async throws -> Result {
-    let loop = ClientLoop.start(to: endpoint, in: network, pause: pause)
+    let loop = ClientLoop.start(to: endpoint, in: network, pause: pause, limit: roundLimit)
     do {
         let result = try await body(loop)
         try await loop.stop()

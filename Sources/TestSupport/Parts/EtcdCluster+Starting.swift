@@ -46,8 +46,8 @@ extension Stage {
     ///   - version: nil for `EtcdCluster.version`.
     ///   - tls: towards clients; members speak plaintext with each other.
     ///   - first: where the first member listens; the others follow.
-    ///   - diskMegabytes: the size of each member's disk, in memory, of which etcd takes 128 for its log at once; nil for
-    ///     no limit.
+    ///   - diskMegabytes: the size of each member's disk, in memory, of which etcd takes 128 for its log at once; nil
+    ///     for no limit.
     ///   - start: false leaves it to the test to start it.
     ///   - more: added to each member's arguments.
     package func cluster(

@@ -4,9 +4,9 @@
 import Foundation
 import ServiceModel
 
-/// Three real etcds in a network of their own, by default on 127.0.0.1, 127.0.0.2 and 127.0.0.3, with ports and data that
-/// outlive their restarts. Clients of the cluster run in that network too, in a group of their own, so that a fault can be
-/// theirs alone: what a test does by hand always gets through.
+/// Three real etcds in a network of their own, by default on 127.0.0.1, 127.0.0.2 and 127.0.0.3, with ports and data
+/// that outlive their restarts. Clients of the cluster run in that network too, in a group of their own, so that a
+/// fault can be theirs alone: what a test does by hand always gets through.
 package final class EtcdCluster: Sendable {
     package let members: [EtcdProcess]
     package let stage: Stage

@@ -14,7 +14,7 @@ struct EtcdHistoryTests {
             try await member.write((0..<1000).map { ("/services/other/\($0)", "1") })
             // One endpoint each: its restart below cuts them off, so that they have to resume.
             let scene = try await cluster.scene(endpoints: member.url)
-            let traffic = try await scene.withTraffic { _ in
+            let traffic = try await scene.withTraffic(sleeps: true) { _ in
                 let clients = [scene.mirror.process, scene.proxy.process]
                 for client in clients { try client.pause() }
                 try await member.restart()
@@ -48,7 +48,7 @@ struct EtcdHistoryTests {
             for leader in cluster.members + [member] { try await cluster.makeLeader(leader) }
             let scene = try await cluster.scene()
             let snapshot = try await cluster.saveSnapshot(of: member)
-            let traffic = try await scene.withTraffic { _ in
+            let traffic = try await scene.withTraffic(sleeps: true) { _ in
                 let before = try await member.status()
                 for number in 0..<10 {
                     try await member.write((0..<100).map { ("/services/other/\(number * 100 + $0)", "lost") }, batch: 1)

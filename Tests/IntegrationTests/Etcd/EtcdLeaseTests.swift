@@ -58,7 +58,7 @@ struct EtcdLeaseTests {
                     try await etcd.keys("/kept/").map(\.key) == keys
                 }
             }
-            #expect(mirror.process.lines(containing: "granted").count >= 4)
+            try await waitFor("every grant to be told") { mirror.process.lines(containing: "granted").count >= 4 }
             try await mirror.converges("F10: what was put again", with: cluster.members[2], within: .seconds(1))
         }
     }

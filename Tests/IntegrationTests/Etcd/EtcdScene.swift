@@ -17,9 +17,11 @@ struct EtcdScene: Sendable {
 
     /// Goes on asking the proxy while `body` injects faults. Throws when an endpoint leaves the set in use meanwhile; one
     /// whose key is gone may be held in it.
-    func withTraffic(_ body: (ClientLoop) async throws -> Void) async throws -> ClientLoop {
+    /// - Parameter sleeps: whether the proxy is made to sleep meanwhile: who asks it waits for as long as that takes.
+    func withTraffic(sleeps: Bool = false, _ body: (ClientLoop) async throws -> Void) async throws -> ClientLoop {
         let before = changes.count
-        return try await withClientLoop(to: proxy.endpoint, in: cluster.network) { loop in
+        let limit = Duration.seconds(sleeps ? 120 : 10)
+        return try await withClientLoop(to: proxy.endpoint, in: cluster.network, roundLimit: limit) { loop in
             try await body(loop)
             let end = ContinuousClock.now
             try await waitFor("both instances in use") { loop.names(since: end) == ["A", "B"] }

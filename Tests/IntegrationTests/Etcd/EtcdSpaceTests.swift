@@ -61,8 +61,8 @@ struct EtcdSpaceTests {
         }
     }
 
-    /// Values of 700 kB in 4 MB: the sixth is too much, or one more where an answer came too late. The alarm of the member
-    /// that is asked is everybody's.
+    /// Values of 700 kB in 4 MB: the sixth is too much, or one more where an answer came too late. The alarm of the
+    /// member that is asked is everybody's.
     private static func fill(_ cluster: EtcdCluster) async throws {
         var number = 0
         try await waitFor("NOSPACE") {

@@ -33,6 +33,9 @@ struct EtcdTokenTests {
                 try await !scene.root.table(registrator.key).isEmpty
             }
             try await mirror.converges("F13: the mirror after that", with: scene.root, within: Self.gap)
+            // The client has made the refused call again itself.
+            try await Self.refused(scene, atLeast: 1)
+            #expect(registrator.process.lines(containing: "lease not granted").isEmpty)
 
             try await Task.sleep(for: .seconds(5))
             let asked = ContinuousClock.now
@@ -43,11 +46,20 @@ struct EtcdTokenTests {
             }
             #expect(try await registrator.process.end() == .code(0))
             #expect(registrator.process.lines(containing: "could not say draining").isEmpty)
+            try await Self.refused(scene, atLeast: 2)
             try await mirror.converges("F13: in the end", with: scene.root, within: Self.gap)
             #expect(mirror.resets.count == 1, "nothing had to be listed anew: \(mirror.resets)")
             try await scene.expectNoSecrets(
                 in: registrator.process, proxy.process, mirror.process, of: user, scene.root)
         }
+    }
+
+    /// That the fault took place: members have refused calls for their token.
+    private static func refused(_ scene: EtcdUserScene, atLeast count: Int) async throws {
+        let refusals = try await scene.cluster.members.asyncMap { member in
+            try await member.metric("grpc_server_handled_total", "Unauthenticated")
+        }
+        #expect(refusals.reduce(0, +) >= count, "\(refusals)")
     }
 
     /// How a cluster forgets its tokens, which each member keeps in memory alone: raft tells all of a new one, but a

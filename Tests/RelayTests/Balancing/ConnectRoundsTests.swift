@@ -111,7 +111,9 @@ import Testing
 private struct Client {
     var rounds: ConnectRounds
     let limits: ConnectRounds.Limits
-    var cursor = 0
+    let ledger = InstanceLedger()
+    var turn = Turn(worker: 0)
+    var random = QuickRandom(seed: 1)
     var now: UInt64 = 0
     var jitter = 0.5
     var last: ConnectRounds.Step?
@@ -121,17 +123,20 @@ private struct Client {
         rounds = ConnectRounds(now: 0, limits: limits)
     }
 
+    var cursor: Int {
+        get { turn.cursor }
+        set { turn.cursor = newValue }
+    }
+
     var isPaused: Bool { if case .pause = last { true } else { false } }
 
     mutating func next(_ ids: [InstanceID], balance: Balance = .roundRobin) -> ConnectRounds.Step {
-        let step = ids.withUnsafeBufferPointer { buffer in
-            // An empty array may have no address; the table of no instances has one.
-            buffer.baseAddress.map {
-                rounds.next(
-                    ids: $0, count: buffer.count, balance: balance, cursor: &cursor, now: now, limits: limits,
-                    jitter: jitter
-                )
-            } ?? .noInstance
+        let table = LinkTable(of: ids.map { ($0, 100) }, balance: balance, ledger: ledger)
+        let candidates = Candidates(
+            table: table.view, cells: ledger.cells, balance: balance, now: now,
+            ejection: EjectionPolicy.Limits(EjectionPolicy()))
+        let step = withExtendedLifetime(table) {
+            rounds.next(of: candidates, &turn, limits: limits, &random, jitter: jitter)
         }
         last = step
         return step

@@ -16,7 +16,7 @@ import Testing
         #expect(!ledger.hasReleased(id))
         ledger.connectionOpened(id)
         ledger.connectionOpened(id)
-        #expect(table?.count == 1)
+        #expect(table?.view.count == 1)
         table = nil
         #expect(!ledger.hasReleased(id))
         #expect(ledger.openConnections(id) == 2)
@@ -34,7 +34,7 @@ import Testing
         #expect(ledger.hasReleased(former))
         #expect(ledger.openConnections(former) == 0)
         #expect(!ledger.hasReleased(id))
-        #expect(table.count == 1)
+        #expect(table.view.count == 1)
     }
 
     @Test func slotBeyondTheArraysHoldsNothing() {

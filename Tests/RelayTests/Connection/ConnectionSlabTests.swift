@@ -19,6 +19,13 @@ import Testing
         #expect(slab.capacity == capacity)
     }
 
+    /// docs/promises.md, "The relay": 1.5 kB of an idle connection, of which the slab takes a third at most.
+    @Test func connectionTakesHalfAKilobyte() {
+        let bytes = 2 * MemoryLayout<Half>.stride + MemoryLayout<Connection>.stride
+        print("a connection takes \(bytes) bytes: 2 x \(MemoryLayout<Half>.stride) for its halves")
+        #expect(bytes <= 512)
+    }
+
     @Test func pointersStayWhenTheSlabGrows() throws {
         var slab = ConnectionSlab()
         let taken = slab.take()

@@ -61,6 +61,18 @@ import Testing
         #expect(wheel.popDue(now: 1_030 * tick) == 0)
     }
 
+    /// Each bucket in turn, seen from each place in a word of the occupied ones.
+    @Test func nextDeadlineIsFoundWhereverItIs() {
+        for start in UInt64(0)..<130 {
+            for distance in [UInt64(0), 1, 62, 63, 64, 65, 500, 959, 960, 961, 1_022, 1_023] {
+                var wheel = TimerWheel(now: start * tick)
+                wheel.grow(to: 1)
+                wheel.arm(0, at: (start + distance) * tick)
+                #expect(wheel.nextDeadline == max(1, start + distance) * tick, "\(start) + \(distance)")
+            }
+        }
+    }
+
     @Test(arguments: UInt64(1)...20)
     func agreesWithASortedList(seed: UInt64) {
         var random = QuickRandom(seed: seed)
@@ -89,6 +101,10 @@ import Testing
                 #expect(expected.values.allSatisfy { $0 + tick > now })
             }
             #expect(wheel.armedCount == expected.count)
+            // Never too late for the first of them: exact within a revolution, which others may shorten.
+            let earliest = expected.values.min().map { ($0 + tick - 1) / tick * tick }
+            #expect((wheel.nextDeadline == nil) == (earliest == nil))
+            #expect(wheel.nextDeadline ?? 0 <= max(earliest ?? 0, now / tick * tick), "seed \(seed)")
         }
     }
 }

@@ -12,6 +12,18 @@ import Testing
         #expect(DescriptorLimit.connections(descriptors: descriptors) == connections)
     }
 
+    @Test(arguments: [(20_000, 32), (2_048, 32), (1_024, 16), (300, 4), (63, 0)])
+    func pipesFollowFromDescriptors(descriptors: Int, pipes: Int) {
+        #expect(DescriptorLimit.pipes(descriptors: descriptors) == pipes)
+    }
+
+    @Test func pipesThatAreAskedForCostConnections() {
+        #expect(DescriptorLimit.pipes(descriptors: 20_000, wanted: 100) == 100)
+        #expect(DescriptorLimit.pipes(descriptors: 80, wanted: 100) == 10)
+        #expect(DescriptorLimit.connections(descriptors: 20_000, pipes: 100) == 9_772)
+        #expect(DescriptorLimit.connections(descriptors: 20_000, pipes: 0) == 9_872)
+    }
+
     @Test func hundredThousandUnlessSet() {
         #expect(DescriptorLimit.connections(descriptors: 1 << 20) == 100_000)
         #expect(DescriptorLimit.connections(descriptors: 1 << 20, wanted: 200_000) == 200_000)

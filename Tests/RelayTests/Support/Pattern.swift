@@ -44,6 +44,38 @@ struct Pattern: Sendable {
         return max(0, sent)
     }
 
+    /// Sends until neither the relay nor any kernel takes more for 100 looks in a row: half a second, longer than a busy
+    /// machine keeps the relay's thread from its core.
+    /// - Returns: bytes sent, and how many of them the socket still holds.
+    func sendUntilFull(on socket: TestSocket) throws -> (written: Int, left: Int) {
+        socket.setBlocking(false)
+        defer { socket.setBlocking(true) }
+        var (written, refusals, left) = (0, 0, 0)
+        while refusals < 100 {
+            let count = try sendSome(from: written, on: socket)
+            written += count
+            let current = StreamSocket.unacknowledgedBytes(socket.descriptor)
+            refusals = count == 0 && current == left ? refusals + 1 : 0
+            left = current
+            if count == 0 { usleep(5_000) }
+        }
+        return (written, left)
+    }
+
+    /// Receives what a non-blocking socket has.
+    /// - Returns: how many bytes, all of them the stream's; 0 at the end, less than zero when there are none now.
+    func receiveSome(from start: Int, on socket: TestSocket) throws -> Int {
+        let offset = start % Self.period
+        let limit = min(100_000, Self.period - offset)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: limit, alignment: 16)
+        defer { buffer.deallocate() }
+        let count = Syscall.receive(socket.descriptor, into: buffer, count: limit)
+        guard count <= 0 || isEqual(buffer, count, from: offset) else {
+            throw TestFailure("a wrong byte after \(start)")
+        }
+        return count
+    }
+
     /// Receives exactly `length` bytes of the stream and then FIN.
     func expect(_ length: Int, on socket: TestSocket) throws {
         let (received, end) = try receiveUntilEnd(of: socket)
@@ -53,7 +85,10 @@ struct Pattern: Sendable {
     }
 
     /// Receives to the end, all of it bytes of the stream from its start. - Returns: how many came.
-    func receiveUntilEnd(of socket: TestSocket, from start: Int = 0) throws -> (count: Int, end: StreamEnd) {
+    /// - Parameter progress: called with that number after each part.
+    func receiveUntilEnd(
+        of socket: TestSocket, from start: Int = 0, progress: (Int) -> Void = { _ in }
+    ) throws -> (count: Int, end: StreamEnd) {
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.period, alignment: 16)
         defer { buffer.deallocate() }
         var received = 0
@@ -66,11 +101,15 @@ struct Pattern: Sendable {
                 if errno == ECONNRESET || errno == EPIPE { return (received, .reset) }
                 throw SyscallError(call: "recv", subject: "after \(received) bytes", number: errno)
             }
-            let isEqual = block.withUnsafeBytes { bytes in
-                bytes.baseAddress.map { memcmp(buffer, $0 + offset, count) == 0 } ?? false
-            }
-            guard isEqual else { throw TestFailure("a wrong byte after \(received)") }
+            guard isEqual(buffer, count, from: offset) else { throw TestFailure("a wrong byte after \(received)") }
             received += count
+            progress(received)
+        }
+    }
+
+    private func isEqual(_ bytes: UnsafeRawPointer, _ count: Int, from offset: Int) -> Bool {
+        block.withUnsafeBytes { block in
+            block.baseAddress.map { memcmp(bytes, $0 + offset, count) == 0 } ?? false
         }
     }
 }

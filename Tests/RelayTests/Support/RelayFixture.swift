@@ -72,6 +72,15 @@ final class RelayFixture: Sendable {
         events().compactMap { event in if case .connectFailed(let failure) = event { failure } else { nil } }
     }
 
+    var ejections: [InstanceEjection] {
+        events().compactMap { event in if case .instanceEjected(let ejection) = event { ejection } else { nil } }
+    }
+
+    /// Slots of instances that were picked again after an ejection, in order.
+    var returns: [UInt32] {
+        events().compactMap { event in if case .instanceReturned(_, let id) = event { id.slot } else { nil } }
+    }
+
     func awaitEnds(_ count: Int) throws -> [ConnectionEnd] {
         try eventually("\(count) connections ended") { ends.count >= count }
         return ends
@@ -84,11 +93,14 @@ final class RelayFixture: Sendable {
 
 /// Runs `body` on a thread of its own beside a running relay, and stops the relay after it.
 func withRelay(
-    workers: Int = 1, maxConnections: Int? = nil, retry: RetryPolicy = RetryPolicy(), eventCapacity: Int = 4096,
-    policy: LinkPolicy = LinkPolicy(), _ body: @escaping @Sendable (RelayFixture) throws -> Void
+    workers: Int = 1, maxConnections: Int? = nil, retry: RetryPolicy = RetryPolicy(),
+    ejection: EjectionPolicy = EjectionPolicy(), splicing: SplicePolicy = SplicePolicy(),
+    limits: ConnectionLimits = ConnectionLimits(), eventCapacity: Int = 4096, policy: LinkPolicy = LinkPolicy(),
+    _ body: @escaping @Sendable (RelayFixture) throws -> Void
 ) async throws {
     let configuration = RelayConfiguration(
-        workers: workers, maxConnections: maxConnections, retry: retry, eventCapacity: eventCapacity
+        workers: workers, maxConnections: maxConnections, retry: retry, ejection: ejection, splicing: splicing,
+        limits: limits, eventCapacity: eventCapacity
     )
     let fixture = try RelayFixture(configuration, policy: policy)
     async let running: Void = fixture.engine.run()

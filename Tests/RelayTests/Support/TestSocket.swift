@@ -14,7 +14,7 @@ enum StreamEnd: Equatable {
     case reset
 }
 
-/// A blocking TCP socket whose waits end after 20 s with EAGAIN.
+/// A blocking socket whose waits end after 20 s with EAGAIN.
 final class TestSocket: Sendable {
     let descriptor: Int32
     private let isOpen = Atomic(true)
@@ -36,6 +36,15 @@ final class TestSocket: Sendable {
         self.init(adopting: number)
         let result = address.read { Glibc.connect(number, $0, $1) }
         guard result == 0 else { throw SyscallError(call: "connect", subject: "\(endpoint)", number: errno) }
+    }
+
+    /// Two Unix sockets that are connected to each other.
+    static func pair() throws -> (TestSocket, TestSocket) {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw SyscallError(call: "socketpair", number: errno)
+        }
+        return (TestSocket(adopting: ends[0]), TestSocket(adopting: ends[1]))
     }
 
     func close() {
@@ -112,10 +121,26 @@ final class TestSocket: Sendable {
     }
 
     /// Makes the kernel keep little for this socket, so that a peer is stuck soon.
-    func shrinkBuffers() {
-        var size: Int32 = 4096
+    func shrinkBuffers() { setBuffers(4096) }
+
+    /// - Parameter size: bytes that the kernel keeps each way; it doubles them for its own needs.
+    func setBuffers(_ size: Int32) {
+        var size = size
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// From now on nothing that is sent to this socket arrives, as when its host has lost power: no answer to anything.
+    func vanish() throws {
+        // One instruction of the packet filter, "keep 0 bytes" (BPF_RET | BPF_K), behind its count: struct sock_fprog.
+        let instruction = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        defer { instruction.deallocate() }
+        instruction.initialize(to: 0x06)
+        var program: (UInt64, UnsafeMutablePointer<UInt64>) = (1, instruction)
+        let size = socklen_t(MemoryLayout.size(ofValue: program))
+        guard setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, size) == 0 else {
+            throw SyscallError(call: "setsockopt", subject: "SO_ATTACH_FILTER", number: errno)
+        }
     }
 
     func setBlocking(_ isBlocking: Bool) {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+internal import ServiceModel
+internal import Synchronization
+
+/// Where a worker stands in a link's order of turns.
+struct Turn {
+    /// The next in turn.
+    var cursor: Int
+    /// The next point of all weights, 2^64 of them.
+    var point: UInt64
+
+    /// - Parameter worker: workers begin at different instances.
+    init(worker: Int) {
+        cursor = worker
+        point = UInt64(truncatingIfNeeded: worker) &* 0xd1b5_4a32_d192_ed03
+    }
+
+    /// By the golden ratio: any number of successive points lie spread as evenly as can be (Knuth, The Art of Computer
+    /// Programming 3, 6.4, exercise 9), so that each instance comes in turn as often as its weight says, and no list of
+    /// turns is needed.
+    mutating func nextPoint() -> UInt64 {
+        point &+= 0x9e37_79b9_7f4a_7c15
+        return point
+    }
+}
+
+/// The instances of a link as one client finds them, and the order in which its kind of balance proposes them.
+struct Candidates {
+    let table: LinkTable.View
+    let cells: InstanceCells
+    let balance: Balance
+    /// More than half of the service is out of use: all are used, as if nothing had happened.
+    var isPanicking = false
+    let now: UInt64
+    /// Of the client's address; nil where it has none.
+    var source: UInt64?
+    let ejection: EjectionPolicy.Limits
+
+    /// Instances looked at for one pick by the number of connections: more choices than some make hardly a difference
+    /// (Mitzenmacher, 2001: with d choices the longest of n queues is log log n / log d beyond the mean).
+    static let window = 16
+    /// Draws before all are looked through in order: with half of them out of use, one in 256 picks comes to that.
+    private static let draws = 8
+
+    func isOut(_ index: Int) -> Bool { !isPanicking && cells[table.ids[index]].pointee.outUntil > now }
+
+    /// Whether chance lets an instance that is just back have this one.
+    func isItsShare(_ index: Int, _ random: inout QuickRandom) -> Bool {
+        // Active and passive: there is one to be used, and no share.
+        guard balance != .first else { return true }
+        let share = cells[table.ids[index]].pointee.share(now: now, ejection)
+        return share >= 1 || Double.random(in: 0..<1, using: &random) < share
+    }
+
+    /// The instance whose turn it is, of those that `isGood` accepts. - Returns: nil when a few draws found none.
+    func propose(_ turn: inout Turn, _ random: inout QuickRandom, _ isGood: (Int, inout QuickRandom) -> Bool) -> Int? {
+        switch balance {
+        case .roundRobin, .first:
+            return nil
+        case .weightedRoundRobin:
+            for _ in 0..<Self.draws {
+                let index = table.index(at: turn.nextPoint())
+                if isGood(index, &random) { return index }
+            }
+        case .randomOfTwo:
+            for _ in 0..<Self.draws {
+                let (one, other) = (table.index(at: random.next()), table.index(at: random.next()))
+                switch (isGood(one, &random), isGood(other, &random)) {
+                case (true, true): return isLess(other, than: one) ? other : one
+                case (true, false): return one
+                case (false, true): return other
+                case (false, false): continue
+                }
+            }
+        case .leastConnections:
+            return least(&turn, &random, isGood)
+        case .sourceHash:
+            guard let source, let sources = table.sources else { return nil }
+            for draw in 0..<Self.draws {
+                let index = sources.pick(source, draw: draw)
+                if isGood(index, &random) { return index }
+            }
+        }
+        return nil
+    }
+
+    /// Where to begin when all are looked through in order.
+    /// - Parameter position: behind the one that this client was given last.
+    func start(_ position: Int, _ turn: Turn, _ random: inout QuickRandom) -> Int {
+        switch balance {
+        case .first: position
+        case .roundRobin, .leastConnections: turn.cursor
+        case .weightedRoundRobin, .randomOfTwo, .sourceHash: table.index(at: random.next())
+        }
+    }
+
+    /// The one with the fewest connections for its weight; of several the one that has waited longest for its turn.
+    private func least(
+        _ turn: inout Turn, _ random: inout QuickRandom, _ isGood: (Int, inout QuickRandom) -> Bool
+    ) -> Int? {
+        var best: Int?
+        let looked = min(table.count, Self.window)
+        for offset in 0..<looked {
+            let index = (turn.cursor + offset) % table.count
+            guard isGood(index, &random) else { continue }
+            if best.map({ isLess(index, than: $0) }) ?? true { best = index }
+        }
+        // Where all are looked at each time, turns decide between equals; else the next window is.
+        turn.cursor = table.count <= Self.window ? (best ?? turn.cursor) + 1 : (turn.cursor + looked) % table.count
+        return best
+    }
+
+    /// Whether an instance would have fewer connections for its weight with one more than another with one more.
+    private func isLess(_ index: Int, than other: Int) -> Bool {
+        load(index) * UInt64(table.weights[other]) < load(other) * UInt64(table.weights[index])
+    }
+
+    private func load(_ index: Int) -> UInt64 {
+        UInt64(cells[table.ids[index]].pointee.open.load(ordering: .relaxed)) + 1
+    }
+}
