@@ -43,6 +43,13 @@ extension TCPConnection {
         guard descriptor >= 0 else { throw SocketFailure("socket") }
         let connection = TCPConnection(owning: descriptor, limit: limit)
         if let source {
+            // The port is then chosen when it connects, of those that are free towards the other end (ip(7)); one that
+            // bind(2) has chosen is nobody else's any more.
+            var yes: Int32 = 1
+            let size = socklen_t(MemoryLayout<Int32>.size)
+            guard setsockopt(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &yes, size) == 0 else {
+                throw SocketFailure("IP_BIND_ADDRESS_NO_PORT")
+            }
             let wanted = SocketAddress(Endpoint(source, port: 0))
             guard wanted.withPointer({ bind(descriptor, $0, $1) }) == 0 else { throw SocketFailure("bind \(source)") }
         }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import Foundation
 import ServiceModel
 import TestSupport
 import Testing

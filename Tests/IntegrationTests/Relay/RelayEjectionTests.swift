@@ -112,9 +112,11 @@ struct RelayEjectionTests {
                 let dialled = ContinuousClock.now
                 try await waitFor("more clients") { arrivals.rounds.last.map { $0.at > dialled + .seconds(3) } == true }
                 let after = try await bad.asyncMap { try await faults.callers(of: $0) }
-                let quiet = zip(before, after).count { $0 == $1 }
-                print("D5: attempts at three silent of five in 3 s: \(zip(before, after).map { $1 - $0 })")
-                #expect(quiet <= 2, "at most half of five are out of use")
+                let attempts = zip(before, after).map { $1 - $0 }.sorted()
+                print("D5: attempts at three silent of five in 3 s: \(attempts)")
+                // A fifth of 60 clients for each in use; a few for who comes back meanwhile.
+                #expect(attempts[1] <= 6, "two are out of use")
+                #expect(attempts[2] > 6, "the third is not: it would be more than half")
                 // Who is in use and bad costs its clients a second, not their connection.
                 #expect(arrivals.failures.isEmpty)
             }

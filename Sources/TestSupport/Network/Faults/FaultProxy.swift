@@ -10,7 +10,7 @@ import Synchronization
 ///
 /// ## Concurrency
 /// A thread accepts and two threads a connection carry bytes, as those of a `Backend`; faults may be set from anywhere,
-/// and hold for what comes later, on open connections too, within `lookInterval`.
+/// and hold for what comes later, on open connections too; a stall ends within `lookInterval`.
 package final class FaultProxy: Sendable {
     package enum Direction: Hashable, Sendable, CaseIterable {
         /// From who connected.
@@ -19,7 +19,7 @@ package final class FaultProxy: Sendable {
         case down
     }
 
-    /// Who carries bytes looks at the faults at least as often.
+    /// Who carries bytes looks at the faults at least as often, also when no byte comes.
     static let lookInterval = Duration.milliseconds(20)
 
     private let backend: Backend
@@ -86,7 +86,8 @@ private final class FaultCarrier: Sendable {
                 let (source, sink) = direction == .up ? (client, server) : (server, client)
                 var line = FaultLine(from: source, to: sink)
                 while failure.withLock({ $0 == nil }) {
-                    guard try line.turn(self.faults(of: direction, for: number)) else { break }
+                    let faults = { () throws(SocketFailure) in try self.faults(of: direction, for: number) }
+                    guard try line.turn(faults) else { break }
                 }
             } catch {
                 failure.withLock { $0 = error }
