@@ -20,6 +20,21 @@ extension SocketSuites {
             #expect(try client.receiveText(1) == "1")
         }
 
+        /// Connects again and again until so many instances are out, and waits until all clients are with the others: one
+        /// that is still on its way would show up where nobody expects it.
+        private func connect(_ relay: RelayFixture, until ejections: Int, with good: [InstanceID]) throws {
+            var clients: UInt64 = 0
+            try eventually("\(ejections) are out") {
+                _ = try relay.connect()
+                clients += 1
+                return relay.ejections.count >= ejections
+            }
+            try eventually("all clients are with the others") {
+                let placed = good.map { relay.engine.openConnections(to: $0) }.reduce(0, +)
+                return relay.totals.accepted == clients && relay.engine.statistics().openConnections == placed
+            }
+        }
+
         @Test func oneThatRefusesIsLeftAloneAfterThreeTimesAndComesBack() async throws {
             try await withRelay(ejection: Self.brief) { relay in
                 let good = try TestBackend()
@@ -143,10 +158,8 @@ extension SocketSuites {
                 let backends = try (0..<4).map { _ in try TestBackend() }
                 let bad = try (0..<2).map { _ in try TestBackend.deadEndpoint() }
                 relay.apply(bad + backends.prefix(2).map(\.endpoint))
-                try eventually("both are out") {
-                    _ = try relay.connect()
-                    return relay.ejections.count == 2
-                }
+                try connect(
+                    relay, until: 2, with: [InstanceID(slot: 2, generation: 1), InstanceID(slot: 3, generation: 1)])
                 let back = try bad.map { try TestBackend(at: $0) }
                 relay.apply(bad)
                 // For five seconds they would be passed over.
@@ -163,10 +176,7 @@ extension SocketSuites {
                 let good = try TestBackend()
                 let bad = try TestBackend.deadEndpoint()
                 relay.apply([bad, good.endpoint])
-                try eventually("one is out") {
-                    _ = try relay.connect()
-                    return relay.ejections.count == 1
-                }
+                try connect(relay, until: 1, with: [InstanceID(slot: 1, generation: 1)])
                 let back = try TestBackend(at: bad)
                 good.close()
                 try serve(relay, by: back)
@@ -180,10 +190,7 @@ extension SocketSuites {
                 let good = try TestBackend()
                 let bad = try TestBackend.deadEndpoint()
                 relay.apply([bad, good.endpoint])
-                try eventually("one is out") {
-                    _ = try relay.connect()
-                    return !relay.ejections.isEmpty
-                }
+                try connect(relay, until: 1, with: [InstanceID(slot: 1, generation: 1)])
                 while good.hasClient() { _ = try good.accept() }
                 let back = try TestBackend(at: bad)
                 var served = 0
