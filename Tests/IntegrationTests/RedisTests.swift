@@ -30,7 +30,8 @@ struct RedisTests {
 
             let again = try await stage.redis(port: first.endpoint.port)
             let againID = try await RedisProcess.runID(at: again.endpoint)
-            try await eventually("restarted Redis used", within: .seconds(1)) {
+            // Out of use for 5 s since its third refusal; then it gets a tenth of its share at first.
+            try await eventually("restarted Redis used", within: .seconds(6)) {
                 try await RedisProcess.runID(at: proxy.endpoint) == againID
             }
         }
