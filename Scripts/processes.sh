@@ -15,6 +15,8 @@ export LC_ALL=C
 work=$(mktemp -d)
 # Every process that this script starts inherits it: by it, what is left running is found.
 export LEGATION_OWNER_OF_PROCESS=$work
+# What a proxy keeps is this run's, and not this machine's.
+export STATE_DIRECTORY=$work
 declare -A pid_of=()
 export ETCDCTL_API=3
 
@@ -181,7 +183,7 @@ made_requests() { # COUNT SINCE
     look "$2"
     [ $((good + bad)) -ge "$1" ]
 }
-first_error() { awk '$3 == "error"' "$work/window" | head -n 1 | cut -d ' ' -f 4-; }
+first_error() { awk '$3 == "error" { print; exit }' "$work/window" | cut -d ' ' -f 4-; }
 
 # A field of what Redis answers to INFO.
 field() { awk -F : -v name="$1" '$1 == name { sub(/\r$/, "", $2); print $2 }'; }
