@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int clinux_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
@@ -32,8 +33,24 @@ int clinux_pipe(int *read_end, int *write_end) {
 
 int clinux_set_pipe_bytes(int fd, int bytes) { return fcntl(fd, F_SETPIPE_SZ, bytes); }
 
+// By number, not by glibc's functions of these names: those are points at which a thread may be cancelled, and in a
+// process with threads each call exchanges two flags for that (nptl, __pthread_enable_asynccancel). Nobody cancels ours.
+
+long clinux_receive(int fd, void *buffer, unsigned long bytes) {
+    return syscall(SYS_recvfrom, fd, buffer, bytes, 0, NULL, NULL);
+}
+
+long clinux_send(int fd, const void *buffer, unsigned long bytes) {
+    return syscall(SYS_sendto, fd, buffer, bytes, MSG_NOSIGNAL, NULL, 0);
+}
+
 long clinux_splice(int from, int to, unsigned long bytes) {
-    return splice(from, NULL, to, NULL, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    return syscall(SYS_splice, from, NULL, to, NULL, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
+int clinux_wait(int epoll, struct epoll_event *events, int most, int milliseconds) {
+    // Every processor's Linux has this one; epoll_wait is missing on newer ones.
+    return (int)syscall(SYS_epoll_pwait, epoll, events, most, milliseconds, NULL, 8L);
 }
 
 _Bool clinux_is_socket(const char *path) {

@@ -34,11 +34,13 @@ package final class RelayEngine: Sendable {
         events = RelayEvents(rings: ports.map(\.events), signal: signal)
         let descriptors = try DescriptorLimit.current()
         let pipes = DescriptorLimit.pipes(descriptors: descriptors, wanted: configuration.splicing.maxPipes)
+        let room = DescriptorRoom(workers: configuration.workers)
         counters = EngineCounters(
             maxConnections: DescriptorLimit.connections(
                 descriptors: descriptors, pipes: pipes, wanted: configuration.maxConnections
             ),
-            pipes: PipeBudget(limit: pipes, pipeBytes: configuration.splicing.pipeBytes)
+            descriptors: room,
+            pipes: PipeBudget(limit: pipes, pipeBytes: configuration.splicing.pipeBytes, descriptors: room)
         )
     }
 
@@ -48,7 +50,10 @@ package final class RelayEngine: Sendable {
     /// link that drained can be opened again.
     package func open(_ link: Link, listeners: consuming OwnedDescriptors, policy: LinkPolicy) {
         let opened = listeners.relinquish().map { Listener(adopting: $0) }
-        for listener in opened { StreamSocket.prepare(listener.descriptor) }
+        for listener in opened {
+            StreamSocket.prepare(listener.descriptor)
+            StreamSocket.keepAlive(listener.descriptor)
+        }
         state.withLock { state in
             guard !state.isShuttingDown else { return }
             let entry = state.entry(link.id, workers: ports.count)

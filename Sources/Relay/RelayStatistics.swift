@@ -19,7 +19,7 @@ package struct RelayStatistics: Sendable, Hashable {
         package var portShortages: UInt64 = 0
         /// Clients reset because the link had no instance.
         package var refusedNoInstance: UInt64 = 0
-        /// Clients reset because no instance accepted in time.
+        /// Clients reset because no instance accepted in time, or had room.
         package var refusedUnreachable: UInt64 = 0
 
         /// Times that an instance was taken out of use for its failures.

@@ -7,8 +7,9 @@ import ServiceModel
 
 /// The relay without a control plane, for instruments that count what it does: `relay-alone TARGET [KEY=VALUE...]`.
 ///
-/// Listens on a loopback port, which it prints, and carries to TARGET (`127.0.0.1:6379`, `unix:/run/redis.sock`) until its standard input ends.
-/// Keys: `workers` (1), `pipes`, `pipe-bytes`, `full-reads` (as `SplicePolicy`).
+/// Listens on a loopback port, which it prints, and carries to TARGET (`127.0.0.1:6379`, `unix:/run/redis.sock`) until
+/// its standard input ends. Keys: `port` (0, any free one), `workers` (1), `pipes`, `pipe-bytes`, `full-reads` (as
+/// `SplicePolicy`).
 @main
 struct RelayAlone {
     static func main() async throws {
@@ -17,11 +18,12 @@ struct RelayAlone {
             refuse("TARGET is neither ADDRESS:PORT nor unix:PATH")
         }
         var configuration = RelayConfiguration(workers: 1)
-        for argument in arguments { set(argument, in: &configuration) }
+        var port: UInt16 = 0
+        for argument in arguments { set(argument, in: &configuration, &port) }
         try DescriptorLimit.raise()
         let engine = try RelayEngine(configuration: configuration)
         let sockets = try ListeningSockets.bind(
-            Endpoint(.loopbackV4, port: 0), dualStack: false, count: configuration.workers
+            Endpoint(.loopbackV4, port: port), dualStack: false, count: configuration.workers
         )
         print(try ListeningSockets.boundEndpoint(of: sockets.numbers[0]).port)
         fflush(nil)
@@ -36,15 +38,16 @@ struct RelayAlone {
         exit(0)
     }
 
-    private static func set(_ argument: String, in configuration: inout RelayConfiguration) {
+    private static func set(_ argument: String, in configuration: inout RelayConfiguration, _ port: inout UInt16) {
         let parts = argument.split(separator: "=", maxSplits: 1)
         guard parts.count == 2, let value = Int(parts[1]) else { refuse("'\(argument)'; allowed: KEY=NUMBER") }
         switch parts[0] {
+        case "port": port = UInt16(clamping: value)
         case "workers": configuration.workers = value
         case "pipes": configuration.splicing.maxPipes = value
         case "pipe-bytes": configuration.splicing.pipeBytes = value
         case "full-reads": configuration.splicing.fullReads = value
-        default: refuse("'\(parts[0])'; allowed: workers, pipes, pipe-bytes, full-reads")
+        default: refuse("'\(parts[0])'; allowed: port, workers, pipes, pipe-bytes, full-reads")
         }
     }
 

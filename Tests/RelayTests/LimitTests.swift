@@ -34,6 +34,39 @@ extension SocketSuites {
             }
         }
 
+        @Test func whoFindsAllInstancesFullWaitsForAPlace() async throws {
+            let policy = LinkPolicy(balance: .leastConnections, connectionsPerInstance: 2)
+            try await withRelay(workers: 2, policy: policy) { relay in
+                let (one, other) = (try TestBackend(), try TestBackend())
+                relay.apply(one, other)
+                let clients = try (0..<5).map { _ in try relay.connect() }
+                var served = try (0..<2).map { _ in try one.accept() }
+                let others = try (0..<2).map { _ in try other.accept() }
+                #expect(!one.hasClient(within: .milliseconds(300)) && !other.hasClient())
+                // Looked at again every 250 ms at the latest.
+                served.removeFirst().reset()
+                #expect(one.hasClient(within: .seconds(2)))
+                #expect(!other.hasClient())
+                withExtendedLifetime((clients, others)) {}
+            }
+        }
+
+        @Test func whoFindsNoPlaceInTimeIsResetAndNoInstanceIsBlamed() async throws {
+            let retry = RetryPolicy(total: .milliseconds(400))
+            let policy = LinkPolicy(connectionsPerInstance: 1)
+            try await withRelay(retry: retry, policy: policy) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let (client, served) = try relay.connectedPair(to: backend)
+                #expect(try relay.endOfANewConnection() == .reset)
+                #expect(try relay.awaitEnds(1).map(\.reason) == [.noRoom])
+                #expect(relay.totals.refusedUnreachable == 1)
+                #expect(relay.connectFailures.isEmpty && relay.ejections.isEmpty)
+                try served.send("1")
+                #expect(try client.receiveText(1) == "1")
+            }
+        }
+
         @Test func acceptingPausesWithoutDescriptorsAndResumes() async throws {
             let backend = try TestBackend()
             try await withRelay { relay in

@@ -32,6 +32,15 @@ int clinux_pipe(int *_Nonnull read_end, int *_Nonnull write_end);
 /// F_SETPIPE_SZ of fcntl(2): the capacity that the pipe now has, or -1 and errno (EPERM: the user has too much already).
 int clinux_set_pipe_bytes(int fd, int bytes);
 
+/// recv(2) without flags: bytes taken, 0 at the end, or -1 and errno.
+long clinux_receive(int fd, void *_Nonnull buffer, unsigned long bytes);
+
+/// send(2) with MSG_NOSIGNAL: bytes taken, or -1 and errno.
+long clinux_send(int fd, const void *_Nonnull buffer, unsigned long bytes);
+
+/// epoll_wait(2): events there are, or -1 and errno.
+int clinux_wait(int epoll, struct epoll_event *_Nonnull events, int most, int milliseconds);
+
 /// splice(2) without waiting for either end (SPLICE_F_MOVE | SPLICE_F_NONBLOCK): bytes moved, or -1 and errno.
 long clinux_splice(int from, int to, unsigned long bytes);
 

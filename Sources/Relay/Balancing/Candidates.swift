@@ -37,6 +37,8 @@ struct Candidates {
     /// Of the client's address; nil where it has none.
     var source: UInt64?
     let ejection: EjectionPolicy.Limits
+    /// Connections that one may have; others wait, or go elsewhere.
+    var room = UInt32.max
 
     /// Instances looked at for one pick by the number of connections: more choices than some make hardly a difference
     /// (Mitzenmacher, 2001: with d choices the longest of n queues is log log n / log d beyond the mean).
@@ -54,19 +56,25 @@ struct Candidates {
         return share >= 1 || Double.random(in: 0..<1, using: &random) < share
     }
 
-    /// The instance whose turn it is, of those that `isGood` accepts. - Returns: nil when a few draws found none.
-    func propose(_ turn: inout Turn, _ random: inout QuickRandom, _ isGood: (Int, inout QuickRandom) -> Bool) -> Int? {
+    func isFull(_ index: Int) -> Bool { cells[table.ids[index]].pointee.open.load(ordering: .relaxed) >= room }
+
+    /// The instance of a tier whose turn it is, of those that `isGood` accepts. - Returns: nil when a few draws found none.
+    func propose(
+        in tier: LinkTable.Tier, _ turn: inout Turn, _ random: inout QuickRandom,
+        _ isGood: (Int, inout QuickRandom) -> Bool
+    ) -> Int? {
         switch balance {
         case .roundRobin, .first:
             return nil
         case .weightedRoundRobin:
             for _ in 0..<Self.draws {
-                let index = table.index(at: turn.nextPoint())
+                let index = table.index(at: turn.nextPoint(), in: tier)
                 if isGood(index, &random) { return index }
             }
         case .randomOfTwo:
             for _ in 0..<Self.draws {
-                let (one, other) = (table.index(at: random.next()), table.index(at: random.next()))
+                let one = table.index(at: random.next(), in: tier)
+                let other = table.index(at: random.next(), in: tier)
                 switch (isGood(one, &random), isGood(other, &random)) {
                 case (true, true): return isLess(other, than: one) ? other : one
                 case (true, false): return one
@@ -75,9 +83,9 @@ struct Candidates {
                 }
             }
         case .leastConnections:
-            return least(&turn, &random, isGood)
+            return least(of: tier, &turn, &random, isGood)
         case .sourceHash:
-            guard let source, let sources = table.sources else { return nil }
+            guard let source, let sources = tier.sources else { return nil }
             for draw in 0..<Self.draws {
                 let index = sources.pick(source, draw: draw)
                 if isGood(index, &random) { return index }
@@ -86,29 +94,37 @@ struct Candidates {
         return nil
     }
 
-    /// Where to begin when all are looked through in order.
+    /// Where to begin when all of a tier are looked through in order, from its first one on.
     /// - Parameter position: behind the one that this client was given last.
-    func start(_ position: Int, _ turn: Turn, _ random: inout QuickRandom) -> Int {
+    func start(in tier: LinkTable.Tier, _ position: Int, _ turn: Turn, _ random: inout QuickRandom) -> Int {
         switch balance {
-        case .first: position
-        case .roundRobin, .leastConnections: turn.cursor
-        case .weightedRoundRobin, .randomOfTwo, .sourceHash: table.index(at: random.next())
+        case .first: place(of: position, in: tier)
+        case .roundRobin, .leastConnections: place(of: turn.cursor, in: tier)
+        case .weightedRoundRobin, .randomOfTwo, .sourceHash: table.index(at: random.next(), in: tier) - tier.start
         }
+    }
+
+    /// A cursor counts on beyond the last instance; one that points into another tier begins at this one's first.
+    private func place(of cursor: Int, in tier: LinkTable.Tier) -> Int {
+        cursor > tier.start ? (cursor - tier.start) % tier.count : 0
     }
 
     /// The one with the fewest connections for its weight; of several the one that has waited longest for its turn.
     private func least(
-        _ turn: inout Turn, _ random: inout QuickRandom, _ isGood: (Int, inout QuickRandom) -> Bool
+        of tier: LinkTable.Tier, _ turn: inout Turn, _ random: inout QuickRandom,
+        _ isGood: (Int, inout QuickRandom) -> Bool
     ) -> Int? {
         var best: Int?
-        let looked = min(table.count, Self.window)
+        let start = place(of: turn.cursor, in: tier)
+        let looked = min(tier.count, Self.window)
         for offset in 0..<looked {
-            let index = (turn.cursor + offset) % table.count
+            let index = tier.start + (start + offset) % tier.count
             guard isGood(index, &random) else { continue }
             if best.map({ isLess(index, than: $0) }) ?? true { best = index }
         }
         // Where all are looked at each time, turns decide between equals; else the next window is.
-        turn.cursor = table.count <= Self.window ? (best ?? turn.cursor) + 1 : (turn.cursor + looked) % table.count
+        turn.cursor =
+            tier.count <= Self.window ? (best ?? tier.start + start) + 1 : tier.start + (start + looked) % tier.count
         return best
     }
 

@@ -80,27 +80,50 @@ struct ConnectRounds {
         return again < deadline ? .pause(until: again) : .giveUp
     }
 
-    /// The one whose turn it is, unless it was tried or is out of use; then the next best in order.
+    /// The one whose turn it is, in the first tier that has one that was not tried, is in use and has room; then the
+    /// next best in order.
     private func pick(of candidates: Candidates, _ turn: inout Turn, _ random: inout QuickRandom) -> Int? {
         let ids = candidates.table.ids
-        let proposed = candidates.propose(&turn, &random) { index, random in
-            !wasTried(ids[index], since: 0) && !candidates.isOut(index) && candidates.isItsShare(index, &random)
+        for index in 0..<candidates.table.tierCount {
+            let tier = candidates.table.tiers[index]
+            let proposed = candidates.propose(in: tier, &turn, &random) { index, random in
+                isFresh(index, candidates) && candidates.isItsShare(index, &random)
+            }
+            if let proposed { return proposed }
+            let start = candidates.start(in: tier, position, turn, &random)
+            let next =
+                first(of: tier, from: start) { isFresh($0, candidates) && candidates.isItsShare($0, &random) }
+                ?? first(of: tier, from: start) { isFresh($0, candidates) }
+            if let next { return next }
         }
-        if let proposed { return proposed }
-        let start = candidates.start(position, turn, &random)
         // Nobody of the first kind: one that was tried in an earlier round may be well again; so may one that is out of
         // use, but only when a whole round of the others was in vain.
-        return first(of: candidates, from: start) { index in
-            !wasTried(ids[index], since: 0) && !candidates.isOut(index) && candidates.isItsShare(index, &random)
-        } ?? first(of: candidates, from: start) { !wasTried(ids[$0], since: 0) && !candidates.isOut($0) }
-            ?? first(of: candidates, from: start) { !isOfThisRound(ids[$0]) && !candidates.isOut($0) }
-            ?? (isFirstRound ? nil : first(of: candidates, from: start) { !isOfThisRound(ids[$0]) })
+        let again = first(of: candidates, turn, &random) { index in
+            !isOfThisRound(ids[index]) && !candidates.isOut(index) && !candidates.isFull(index)
+        }
+        if again != nil || isFirstRound { return again }
+        return first(of: candidates, turn, &random) { !isOfThisRound(ids[$0]) && !candidates.isFull($0) }
     }
 
-    private func first(of candidates: Candidates, from start: Int, where isGood: (Int) -> Bool) -> Int? {
-        let count = candidates.table.count
-        for offset in 0..<count {
-            let index = (start + offset) % count
+    private func isFresh(_ index: Int, _ candidates: Candidates) -> Bool {
+        !wasTried(candidates.table.ids[index], since: 0) && !candidates.isOut(index) && !candidates.isFull(index)
+    }
+
+    /// The first of all, tier by tier.
+    private func first(
+        of candidates: Candidates, _ turn: Turn, _ random: inout QuickRandom, where isGood: (Int) -> Bool
+    ) -> Int? {
+        for index in 0..<candidates.table.tierCount {
+            let tier = candidates.table.tiers[index]
+            let start = candidates.start(in: tier, position, turn, &random)
+            if let found = first(of: tier, from: start, where: isGood) { return found }
+        }
+        return nil
+    }
+
+    private func first(of tier: LinkTable.Tier, from start: Int, where isGood: (Int) -> Bool) -> Int? {
+        for offset in 0..<tier.count {
+            let index = tier.start + (start + offset) % tier.count
             if isGood(index) { return index }
         }
         return nil

@@ -32,19 +32,25 @@ struct InstanceCell: ~Copyable {
     }
 
     /// It did not accept, or ended what it had accepted at once.
-    /// - Parameter mayLeave: whether its service can spare it; asked only when it would leave.
+    /// - Parameter canSpare: whether its service is well with so many more of its instances out of use than there are; asked
+    ///   only when this one would leave, and once it has left.
     /// - Returns: the end of its ejection, to the one who tells of the failure that was one too many.
-    func failed(now: UInt64, _ limits: EjectionPolicy.Limits, mayLeave: () -> Bool) -> UInt64? {
+    func failed(now: UInt64, _ limits: EjectionPolicy.Limits, canSpare: (Int) -> Bool) -> UInt64? {
         guard failures.add(1, ordering: .relaxed).newValue >= limits.failures else { return nil }
         let last = ejectedUntil.load(ordering: .relaxed)
         // What was under way when it was taken out of use tells nothing new.
-        guard last <= now, mayLeave() else { return nil }
+        guard last <= now, canSpare(1) else { return nil }
         let isFirst = last == 0 || now - last >= limits.maximum
         let count = isFirst ? 1 : ejections.load(ordering: .relaxed) &+ 1
         let (span, overflow) = limits.base.multipliedReportingOverflow(by: UInt64(count))
         let until = now + (overflow ? limits.maximum : min(span, limits.maximum))
         // Of several workers one is the first.
-        guard ejectedUntil.compareExchange(expected: last, desired: until, ordering: .relaxed).exchanged else {
+        guard ejectedUntil.compareExchange(expected: last, desired: until, ordering: .sequentiallyConsistent).exchanged
+        else { return nil }
+        // Another worker may have found that the service can spare one, too, and have meant another one. Whoever looks
+        // after it has left sees the other; if both do, both stay, until their next failure.
+        guard canSpare(0) else {
+            ejectedUntil.store(last, ordering: .relaxed)
             return nil
         }
         ejections.store(count, ordering: .relaxed)
@@ -61,6 +67,9 @@ struct InstanceCell: ~Copyable {
 
     /// When it may be used again; in the past for one that may.
     var outUntil: UInt64 { ejectedUntil.load(ordering: .relaxed) }
+
+    /// The same in one order with the ejections of all cells.
+    var outUntilInOrder: UInt64 { ejectedUntil.load(ordering: .sequentiallyConsistent) }
 
     /// - Returns: true once, to the first who asks after an ejection has ended.
     func takeReturn(now: UInt64) -> Bool {

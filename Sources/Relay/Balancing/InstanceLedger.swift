@@ -39,7 +39,13 @@ final class InstanceLedger: @unchecked Sendable {
         cells[id].pointee.references.subtract(1, ordering: .releasing)
     }
 
-    func connectionOpened(_ id: InstanceID) { cells[id].pointee.open.add(1, ordering: .relaxed) }
+    /// - Parameter room: connections that the instance may have.
+    /// - Returns: false when it has them: of workers that come at once for the last place one gets it.
+    func takePlace(_ id: InstanceID, room: UInt32 = .max) -> Bool {
+        guard cells[id].pointee.open.add(1, ordering: .relaxed).oldValue >= room else { return true }
+        connectionClosed(id)
+        return false
+    }
 
     func connectionClosed(_ id: InstanceID) { cells[id].pointee.open.subtract(1, ordering: .releasing) }
 

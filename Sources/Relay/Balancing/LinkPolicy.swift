@@ -4,15 +4,20 @@
 /// How a link treats its new connections.
 package struct LinkPolicy: Sendable, Hashable {
     package var balance: Balance
+    /// Connections of the link that one instance may have at once, 1...; whoever comes then goes to another one, or waits
+    /// as long as for one that does not accept. Nil: as many as come.
+    package var connectionsPerInstance: Int?
 
-    package init(balance: Balance = .roundRobin) {
+    package init(balance: Balance = .roundRobin, connectionsPerInstance: Int? = nil) {
         self.balance = balance
+        self.connectionsPerInstance = connectionsPerInstance
     }
 }
 
 /// Which instance a new connection tries first, and which next. The raw value is what operators write.
 ///
-/// In all kinds an instance of weight 0 takes none, and one that is out of use (`EjectionPolicy`) is passed over.
+/// In all kinds an instance of weight 0 takes none, and one that is out of use (`EjectionPolicy`) or has no room is passed
+/// over. Those of the lowest priority that has one left are a tier: the others get what no instance of it can take.
 package enum Balance: String, Sendable, Hashable, CaseIterable {
     /// Each in turn, whatever its weight. Workers begin at different instances, so that few connections on many workers
     /// spread too.
@@ -26,6 +31,6 @@ package enum Balance: String, Sendable, Hashable, CaseIterable {
     case randomOfTwo = "random-of-two"
     /// The same for the same client's address, in every proxy, for as long as it is there; by weight.
     case sourceHash = "source-hash"
-    /// The first by priority, then in the snapshot's order; the others only when it does not accept: active and passive.
+    /// The first by priority, then in the order in which they came; the others only when it does not accept: active and passive.
     case first
 }

@@ -13,18 +13,20 @@ internal import ServiceModel
 struct SourceHash {
     static let groups = 128
 
-    /// Indices of instances, ordered by group.
+    /// The table's index of the first instance; all that follows counts from there.
+    let first: Int
+    /// Places of instances, ordered by group.
     let members: UnsafePointer<UInt32>
     /// Where each group begins in `members`; one more for the end of the last.
     let starts: UnsafePointer<UInt32>
     /// Sums of weights.
     let groupWeights: UnsafePointer<Double>
-    /// By index.
+    /// By place.
     let hashes: UnsafePointer<UInt64>
     let weights: UnsafePointer<UInt32>
 
     /// - Parameter draw: another number leads the same client to another instance, most of the time.
-    /// - Returns: an index; there must be an instance.
+    /// - Returns: an index of the table; there must be an instance.
     func pick(_ source: UInt64, draw: Int) -> Int {
         let seed = Self.mix(source &+ UInt64(truncatingIfNeeded: draw) &* 0x9e37_79b9_7f4a_7c15)
         var group = 0
@@ -40,7 +42,7 @@ struct SourceHash {
             let score = Self.score(seed, hashes[candidate], weight: Double(weights[candidate]))
             if score > best { (best, index) = (score, candidate) }
         }
-        return index
+        return first + index
     }
 
     /// The higher, the better; exponentially distributed, negated.

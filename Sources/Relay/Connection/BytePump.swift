@@ -10,8 +10,8 @@ internal import Glibc
 /// fill the buffer several times in a row is bulk: its bytes are spliced, and what is not taken stays in the pipe. So a
 /// pipe is held only while there are bytes in it, and an idle connection holds nothing.
 struct BytePump: ~Copyable {
-    /// Of the scratch buffer, and so the most of a direction that this process's memory ever keeps: 64 KiB,
-    /// docs/promises.md, "The relay".
+    /// Of the scratch buffer, and taken into a pipe at once: so the most that is ever kept of a direction whose sink takes
+    /// nothing is 64 KiB, docs/promises.md, "The relay". A pipe has room for more, because small packets fill it sooner.
     static let bufferBytes = 65_536
     /// For one direction before others get their turn.
     private static let bytesPerTurn = 1 << 20
@@ -64,7 +64,7 @@ struct BytePump: ~Copyable {
             var stuck: Outcome?
             if source.pointee.fullReads >= bulkAfter, let pipe = pipes.borrow(now: now) {
                 (count, stuck) = splice(from: source, through: pipe, to: sink)
-                if count == -Int(EAGAIN) { (count, stuck) = confirm(source, to: sink) }
+                if count == -Int(EAGAIN), source.pointee.isEnding { (count, stuck) = confirm(source, to: sink) }
             } else {
                 (count, stuck) = copy(from: source, to: sink)
             }
@@ -103,7 +103,9 @@ struct BytePump: ~Copyable {
         if source.pointee.wasReset { return .sourceFailed(ECONNRESET) }
         if !sink.pointee.isShutDown {
             sink.pointee.isShutDown = true
-            StreamSocket.endWriting(sink.pointee.descriptor)
+            // Where the other direction is over as well, the close that follows at once sends FIN itself.
+            let isLast = sink.pointee.hasEnded && sink.pointee.pendingCount == 0 && source.pointee.isShutDown
+            if !isLast { StreamSocket.endWriting(sink.pointee.descriptor) }
         }
         return .ended
     }
@@ -120,9 +122,10 @@ struct BytePump: ~Copyable {
             source.pointee.fullReads = min(source.pointee.fullReads + 1, bulkAfter)
         } else {
             source.pointee.fullReads = 0
-            // A short read has emptied the socket, and saves the read that would say so; not once an end is near, because
-            // its event has come already and will not come again.
+            // A short read has emptied the socket, and saves the read that would say so. Once an end is near its event has
+            // come already and will not come again; what follows all bytes is FIN, if that is all that was announced.
             if !source.pointee.isEnding { source.pointee.isReadable = false }
+            if source.pointee.isFinishing { source.pointee.hasEnded = true }
         }
         var sent = Syscall.send(sink.pointee.descriptor, from: scratch, count: count)
         if sent < 0 {
@@ -144,7 +147,8 @@ struct BytePump: ~Copyable {
     ) -> (Int, Outcome?) {
         // Since the pipe is empty, EAGAIN means that the socket is. A short count says nothing: a pipe holds so many
         // packets, however small they are.
-        let count = Syscall.splice(from: source.pointee.descriptor, to: pipe.writeEnd, count: pipes.pipeBytes)
+        let room = min(pipes.pipeBytes, Self.bufferBytes)
+        let count = Syscall.splice(from: source.pointee.descriptor, to: pipe.writeEnd, count: room)
         guard count > 0 else {
             pipes.giveBack(pipe, isEmpty: true)
             return (count, nil)
@@ -155,7 +159,8 @@ struct BytePump: ~Copyable {
         return (count, flush(source, to: sink))
     }
 
-    /// Reads after a splice has found nothing: in front of an urgent byte it does so with bytes there, and for ever.
+    /// Reads after a splice has found nothing: in front of an urgent byte, which is told by an event, it does so with bytes
+    /// there, and for ever.
     private mutating func confirm(
         _ source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>
     ) -> (Int, Outcome?) {

@@ -13,6 +13,9 @@ package enum CloseReason: UInt8, Sendable, Hashable, CaseIterable {
     case backendReset
     /// No instance accepted in the time that a client waits (the error number is the last attempt's).
     case connectFailed
+    /// Every instance had as many connections as it may have (`LinkPolicy.connectionsPerInstance`) for as long as a client
+    /// waits.
+    case noRoom
     /// The link had no instance at all.
     case noInstance
     /// No byte for as long as `ConnectionLimits.idle`.
@@ -39,7 +42,8 @@ package enum CloseReason: UInt8, Sendable, Hashable, CaseIterable {
         switch self {
         case .clientReset, .clientGone: .client
         case .backendReset, .connectFailed: .backend
-        case .finished, .noInstance, .idleLimit, .halfClosedLimit, .cutInstanceGone, .cutRequested, .drainDeadline,
+        case .finished, .noRoom, .noInstance, .idleLimit, .halfClosedLimit, .cutInstanceGone, .cutRequested,
+            .drainDeadline,
             .shutdownDeadline, .resources:
             .engine
         }

@@ -31,6 +31,8 @@ struct Connection {
     var isQueued = false
     /// What the connection has told of its instance.
     var verdict = Verdict.open
+    /// Whether the instance's side has keepalive.
+    var isKeptAlive = false
     /// The side that was reset, while `resetting`: 0 for the client, 1 for the backend.
     var resetSide: UInt32 = 0
     /// The `errno` of the last failure.
@@ -46,7 +48,8 @@ struct Connection {
     var connectedAt: UInt64 = 0
     /// The same when a byte moved last, or relaying began.
     var movedAt: UInt64 = 0
-    /// When to look at what became of bytes written; 0 when none were since the last look that found all acknowledged.
+    /// When to look at what became of bytes written; 0 when none were since the last look that found all acknowledged. The
+    /// first look is at a connection that has lived for so long, whatever it did.
     var lookAt: UInt64 = 0
     var rounds: ConnectRounds?
     /// While `resetting`: bytes that the other side has not acknowledged, and since when that has not changed.

@@ -14,6 +14,8 @@ struct Half {
     /// The peer has announced an end (FIN, reset), or something urgent, where reads stop short: from now on only 0 or
     /// EAGAIN means that all is read.
     var isEnding = false
+    /// The peer has announced FIN, and nothing else out of the ordinary: a short read has found all that was before it.
+    var isFinishing = false
     /// All was read, up to FIN or reset.
     var hasEnded = false
     /// The end was a reset, or a death that is passed on as one.

@@ -22,11 +22,13 @@ final class PipeBudget: Sendable {
     let limit: Int
     /// Capacity of each: a power of two from one page on.
     let pipeBytes: Int
+    let descriptors: DescriptorRoom
     private let open = Atomic<Int>(0)
 
-    init(limit: Int, pipeBytes: Int) {
+    init(limit: Int, pipeBytes: Int, descriptors: DescriptorRoom) {
         self.limit = limit
         self.pipeBytes = pipeBytes
+        self.descriptors = descriptors
     }
 
     /// Pipes that exist, borrowed or spare.
@@ -121,7 +123,7 @@ struct PipePool: ~Copyable {
         guard result == 0 else { return nil }
         let pipe = Pipe(readEnd: readEnd, writeEnd: writeEnd)
         let bytes = Syscall.retrying { Int(clinux_set_pipe_bytes(pipe.writeEnd, Int32(budget.pipeBytes))) }
-        if bytes >= budget.pipeBytes { return pipe }
+        if bytes >= budget.pipeBytes, budget.descriptors.mayAccept(after: max(readEnd, writeEnd)) { return pipe }
         pipe.close()
         return nil
     }

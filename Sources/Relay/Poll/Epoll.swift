@@ -38,6 +38,8 @@ struct Epoll: ~Copyable, Sendable {
         owned = OwnedDescriptor(adopting: Int32(number))
     }
 
+    var descriptor: Int32 { owned.number }
+
     /// - Returns: 0, or `-errno`: ENOSPC or ENOMEM when the kernel takes no more.
     func add(_ descriptor: Int32, _ interest: Interest, _ token: Token) -> Int {
         var event = epoll_event(events: interest.rawValue, data: epoll_data_t(u64: token.rawValue))
@@ -53,7 +55,7 @@ struct Epoll: ~Copyable, Sendable {
     /// - Parameter timeoutMilliseconds: -1 to wait without end.
     /// - Returns: how many of `events` were filled in.
     func wait(into events: UnsafeMutablePointer<epoll_event>, capacity: Int, timeoutMilliseconds: Int32) -> Int {
-        let count = epoll_wait(owned.number, events, Int32(capacity), timeoutMilliseconds)
+        let count = clinux_wait(owned.number, events, Int32(capacity), timeoutMilliseconds)
         // Signals are blocked in workers; whatever interrupted it, the turn goes on and its timers are looked at.
         if count < 0 { precondition(errno == EINTR, "epoll_wait: \(errno)") }
         return max(0, Int(count))

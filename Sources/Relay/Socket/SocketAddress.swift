@@ -49,6 +49,13 @@ struct SocketAddress {
 
     var family: Int32 { Int32(raw.sun_family) }
 
+    /// Nil for a family that has none.
+    var port: UInt16? {
+        guard family == AF_INET || family == AF_INET6 else { return nil }
+        // At the same place in both.
+        return UInt16(bigEndian: load(as: sockaddr_in.self).sin_port)
+    }
+
     /// The endpoint, nil for a family that is neither IPv4 nor IPv6. IPv4-mapped IPv6 comes out as IPv4.
     var endpoint: Endpoint? {
         switch family {

@@ -13,17 +13,22 @@ enum StreamSocket {
     private static let keepaliveIntervalSeconds: Int32 = 5
     private static let keepaliveProbes: Int32 = 3
 
-    /// Keepalive, small writes sent at once, and urgent bytes where they stand in the stream: else they would be lost
-    /// (RFC 6093, 4). Set on a listener, all that it accepts inherit it.
+    /// Small writes sent at once, and urgent bytes where they stand in the stream: else they would be lost (RFC 6093, 4).
+    /// Set on a listener, as `keepAlive`, all that it accepts inherit it. A socket of another family refuses what is TCP's,
+    /// and works without it.
     static func prepare(_ descriptor: Int32) {
-        // A socket of another family refuses these, and works without them.
-        let tcp = Int32(IPPROTO_TCP)
-        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_NODELAY, to: 1)
+        _ = Syscall.setOption(descriptor, level: Int32(IPPROTO_TCP), name: TCP_NODELAY, to: 1)
         _ = Syscall.setOption(descriptor, level: SOL_SOCKET, name: SO_OOBINLINE, to: 1)
+    }
+
+    /// Keepalive, counted from when the peer was last heard.
+    static func keepAlive(_ descriptor: Int32) {
+        let tcp = Int32(IPPROTO_TCP)
         _ = Syscall.setOption(descriptor, level: SOL_SOCKET, name: SO_KEEPALIVE, to: 1)
-        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPIDLE, to: keepaliveIdleSeconds)
         _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPINTVL, to: keepaliveIntervalSeconds)
         _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPCNT, to: keepaliveProbes)
+        // Last: once keepalive runs, this takes what has passed into account (tcp_sock_set_keepidle_locked in net/ipv4).
+        _ = Syscall.setOption(descriptor, level: tcp, name: TCP_KEEPIDLE, to: keepaliveIdleSeconds)
     }
 
     /// - Returns: the accepted descriptor, `-EAGAIN` when nobody waits.
@@ -51,7 +56,7 @@ enum StreamSocket {
         return peer.fill { address, length in Syscall.retrying { Int(getpeername(descriptor, address, length)) } } == 0
     }
 
-    /// Whether a connect to `address` has met itself.
+    /// Whether a connect to `address`, which is one of `EphemeralPorts`, has met itself.
     ///
     /// Where nobody listens, the kernel may choose the very port that is called as the caller's own; TCP then opens the
     /// connection from both ends at once (RFC 9293, 3.5), and the client would talk to itself.

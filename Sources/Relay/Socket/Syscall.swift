@@ -35,12 +35,12 @@ enum Syscall {
 
     /// - Returns: bytes taken from the socket, 0 at end of stream, `-EAGAIN` when it would block.
     static func receive(_ descriptor: Int32, into buffer: UnsafeMutableRawPointer, count: Int) -> Int {
-        retrying { recv(descriptor, buffer, count, 0) }
+        retrying { clinux_receive(descriptor, buffer, UInt(count)) }
     }
 
     /// - Returns: bytes that the socket took, `-EAGAIN` when it takes none now. Never raises SIGPIPE.
     static func send(_ descriptor: Int32, from buffer: UnsafeRawPointer, count: Int) -> Int {
-        retrying { Glibc.send(descriptor, buffer, count, Int32(MSG_NOSIGNAL)) }
+        retrying { clinux_send(descriptor, buffer, UInt(count)) }
     }
 
     /// Moves bytes between a socket and a pipe without copying them.

@@ -6,13 +6,15 @@ internal import Synchronization
 /// What all workers count together.
 final class EngineCounters: Sendable {
     let maxConnections: Int
+    let descriptors: DescriptorRoom
     let pipes: PipeBudget
     let acceptPauses = Atomic<UInt64>(0)
     let staleEvents = Atomic<UInt64>(0)
     private let open = Atomic<Int>(0)
 
-    init(maxConnections: Int, pipes: PipeBudget) {
+    init(maxConnections: Int, descriptors: DescriptorRoom, pipes: PipeBudget) {
         self.maxConnections = maxConnections
+        self.descriptors = descriptors
         self.pipes = pipes
     }
 

@@ -61,6 +61,9 @@ extension RelayWorker {
     /// The pause is over, or a place is free again: lets in who waits, and pauses again if that fails.
     func resumeAccepting() {
         acceptPause.retried()
+        guard counters.descriptors.isThere(beside: port.epoll.descriptor) else {
+            return pauseAccepting(errorNumber: EMFILE)
+        }
         for index in listeners.indices {
             guard let descriptor = listeners[index].listener?.descriptor else { continue }
             register(index)
@@ -77,6 +80,7 @@ extension RelayWorker {
     ) {
         var peer = SocketAddress()
         var accepted = 0
+        counters.descriptors.look()
         while accepted < limit {
             guard counters.takePlace() else { return pauseAccepting(errorNumber: 0) }
             let result = StreamSocket.accept(descriptor, from: &peer)
@@ -84,8 +88,14 @@ extension RelayWorker {
                 accepted += 1
                 acceptPause.succeeded()
                 let client = peer.endpoint
-                if !isLast, port.hasCommands { return admitAfterCommands(Int32(result), from: client, for: link) }
+                let isRoomLeft = counters.descriptors.mayAccept(after: Int32(result))
+                if !isLast, port.hasCommands {
+                    admitAfterCommands(Int32(result), from: client, for: link)
+                    if !isRoomLeft { pauseAccepting(errorNumber: EMFILE) }
+                    return
+                }
                 admit(Int32(result), from: client, for: link)
+                guard isRoomLeft else { return pauseAccepting(errorNumber: EMFILE) }
                 continue
             }
             counters.givePlaceBack()

@@ -48,6 +48,7 @@ extension RelayWorker {
     ) {
         guard shutdownDeadline == nil else { return }
         link.pointee.balance = policy.balance
+        link.pointee.room = policy.connectionsPerInstance.map { UInt32(clamping: $0) } ?? .max
         if link.pointee.isDraining {
             link.pointee.isDraining = false
             link.pointee.ledger.drainEnded()

@@ -37,13 +37,16 @@ extension RelayWorker {
             let candidates = Candidates(
                 table: link.pointee.view, cells: cells, balance: link.pointee.balance,
                 isPanicking: link.pointee.isPanicking(cells, now: now), now: now,
-                source: connection.pointee.client.map { SourceHash.hash($0.address) }, ejection: ejection)
+                source: connection.pointee.client.map { SourceHash.hash($0.address) }, ejection: ejection,
+                room: link.pointee.room)
             let jitter = Double.random(in: 0..<1, using: &random)
             let step = connection.pointee.rounds?.next(
                 of: candidates, &link.pointee.turn, limits: limits, &random, jitter: jitter)
             switch step ?? .giveUp {
             case .attempt(let index, let deadline):
                 let instance = candidates.table.ids[index]
+                // Another worker may have taken its last place.
+                guard instances.takePlace(instance, room: link.pointee.room) else { continue }
                 if cells[instance].pointee.takeReturn(now: now) {
                     report(.instanceReturned(link.pointee.id, instance))
                 }
@@ -63,8 +66,12 @@ extension RelayWorker {
                 link.pointee.counters.pointee.refusedNoInstance.count()
                 return end(slot, .noInstance, isReset: true)
             case .giveUp:
+                // Without an error nobody was even asked.
+                let isCrowded = connection.pointee.errorNumber == 0 && candidates.table.count > 0
                 link.pointee.counters.pointee.refusedUnreachable.count()
-                return end(slot, .connectFailed, errorNumber: connection.pointee.errorNumber, isReset: true)
+                return end(
+                    slot, isCrowded ? .noRoom : .connectFailed, errorNumber: connection.pointee.errorNumber,
+                    isReset: true)
             }
         }
     }
@@ -119,18 +126,26 @@ extension RelayWorker {
         beginRelaying(slot)
     }
 
-    /// - Returns: 0 when the instance's answer is awaited, else the `errno`.
+    /// To an instance that counts the connection already.
+    /// - Returns: 0 when its answer is awaited, else the `errno`.
     private func attempt(_ slot: UInt32, _ instance: InstanceID, at address: SocketAddress) -> Int32 {
         slab.connection(slot).pointee.instance = instance
-        instances.connectionOpened(instance)
         let descriptor = StreamSocket.make(family: address.family)
         guard descriptor >= 0 else { return Int32(-descriptor) }
+        guard counters.descriptors.mayConnect(with: Int32(descriptor)) else {
+            close(Int32(descriptor))
+            return EMFILE
+        }
         let half = slab.half(2 * slot + 1)
         half.pointee.descriptor = Int32(descriptor)
         StreamSocket.prepare(half.pointee.descriptor)
         let result = StreamSocket.connect(half.pointee.descriptor, to: address)
         guard result == 0 || result == -Int(EINPROGRESS) else { return Int32(-result) }
-        if StreamSocket.isConnectedToItself(half.pointee.descriptor, calling: address) { return ECONNREFUSED }
+        if ephemeralPorts.mayMeet(address),
+            StreamSocket.isConnectedToItself(half.pointee.descriptor, calling: address)
+        {
+            return ECONNREFUSED
+        }
         // Registered after the connect: a socket that was never connected would report itself as hung up.
         return Int32(-watch(2 * slot + 1))
     }

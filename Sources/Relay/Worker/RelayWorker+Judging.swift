@@ -9,8 +9,8 @@ extension RelayWorker {
     /// An instance did not accept, or ended at once what it had accepted.
     /// - Parameter errorNumber: 0 for the latter.
     func blame(_ instance: InstanceID, of link: UnsafeMutablePointer<WorkerLink>, errorNumber: Int32) {
-        let until = cells[instance].pointee.failed(now: now, ejection) {
-            link.pointee.canSpareOne(cells, now: now)
+        let until = cells[instance].pointee.failed(now: now, ejection) { more in
+            link.pointee.canSpare(more, cells, now: now)
         }
         guard let until else { return }
         link.pointee.counters.pointee.ejections.count()

@@ -18,7 +18,11 @@ extension RelayWorker {
         if !events.isDisjoint(with: [.readable, .urgent, .peerEnded, .hungUp, .failed]) {
             half.pointee.isReadable = true
         }
-        if !events.isDisjoint(with: .ending) { half.pointee.isEnding = true }
+        if !events.isDisjoint(with: .ending) {
+            half.pointee.isFinishing =
+                events.intersection(.ending) == .peerEnded && half.pointee.isEnding == half.pointee.isFinishing
+            half.pointee.isEnding = true
+        }
         let slot = index / 2
         switch slab.connection(slot).pointee.phase {
         case .free: break

@@ -13,6 +13,7 @@ extension RelayWorker {
         let connection = slab.connection(slot)
         connection.pointee.phase = .relaying
         connection.pointee.movedAt = now
+        connection.pointee.lookAt = now + watchLimits.firstLook
         setTimer(slot)
         moveBoth(slot)
     }
@@ -41,10 +42,20 @@ extension RelayWorker {
             return end(slot, silence.reason, isReset: true)
         }
         if connection.pointee.lookAt != 0, now >= connection.pointee.lookAt {
+            keepAlive(slot)
             guard let isUnderWay = lookAtBoth(slot) else { return }
             connection.pointee.lookAt = isUnderWay ? now + watchLimits.interval : 0
         }
         setTimer(slot)
+    }
+
+    /// The instance's side: most connections are over before keepalive would say anything, and four system calls are a tenth
+    /// of what such a one costs. The client's side inherits it from its listener.
+    private func keepAlive(_ slot: UInt32) {
+        let connection = slab.connection(slot)
+        guard !connection.pointee.isKeptAlive else { return }
+        connection.pointee.isKeptAlive = true
+        StreamSocket.keepAlive(slab.half(2 * slot + 1).pointee.descriptor)
     }
 
     /// - Returns: whether bytes are on their way to either side; nil when that one is dead, and the connection with it.

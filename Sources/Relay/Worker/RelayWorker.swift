@@ -30,6 +30,7 @@ final class RelayWorker {
     /// Nanoseconds; `.max` for none.
     let idleLimit: UInt64
     let halfClosedLimit: UInt64
+    let ephemeralPorts = EphemeralPorts()
     private let signal: EventSignal
 
     var now: UInt64

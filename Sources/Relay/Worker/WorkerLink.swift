@@ -13,6 +13,8 @@ struct WorkerLink: ~Copyable {
     private let openCount: UnsafeMutablePointer<Atomic<Int>>
     let counters: UnsafeMutablePointer<LinkCounters>
     var balance = Balance.roundRobin
+    /// `LinkPolicy.connectionsPerInstance`.
+    var room = UInt32.max
     var turn: Turn
     var isDraining = false
     /// More than half of the instances are out of use, until then at least; 0 when they are not.
@@ -62,10 +64,10 @@ struct WorkerLink: ~Copyable {
         panicUntil = out * 2 > view.count ? earliest : 0
     }
 
-    /// Whether one more may be out of use: at most half of the instances.
-    func canSpareOne(_ cells: InstanceCells, now: UInt64) -> Bool {
-        var out = 1
-        for index in 0..<view.count where cells[view.ids[index]].pointee.outUntil > now { out += 1 }
+    /// Whether so many more may be out of use: at most half of the instances.
+    func canSpare(_ more: Int, _ cells: InstanceCells, now: UInt64) -> Bool {
+        var out = more
+        for index in 0..<view.count where cells[view.ids[index]].pointee.outUntilInOrder > now { out += 1 }
         return out * 2 <= view.count
     }
 }

@@ -16,7 +16,7 @@ import Testing
 
     private func fail(_ times: Int = 1, at now: UInt64, mayLeave: Bool = true) -> UInt64? {
         var until: UInt64?
-        for _ in 0..<times { until = ledger.cells[id].pointee.failed(now: now, limits) { mayLeave } ?? until }
+        for _ in 0..<times { until = ledger.cells[id].pointee.failed(now: now, limits) { _ in mayLeave } ?? until }
         return until
     }
 
@@ -59,6 +59,41 @@ import Testing
         #expect(fail(at: now) != nil)
     }
 
+    /// As when another worker has taken another instance out of use in the same moment.
+    @Test func oneThatCannotBeSparedOnceItHasLeftIsBackAtOnce() {
+        let now = 100 * Self.second
+        let first = fail(3, at: now) ?? 0
+        let later = first + Self.second
+        for _ in 0..<3 {
+            #expect(ledger.cells[id].pointee.failed(now: later, limits) { more in more == 1 } == nil)
+        }
+        #expect(outUntil == first)
+        #expect(takeReturn(at: later), "of its only ejection")
+        #expect(fail(at: later) == later + 10 * Self.second, "it has failed often enough for the second one")
+    }
+
+    /// Two instances, two workers, a failure too many on each in the same moment: a service of two keeps one.
+    @Test func workersThatJudgeAtTheSameTimeLeaveHalfOfAService() async {
+        let now = 100 * Self.second
+        for round in 1...2_000 {
+            let pair = (0..<2).map { InstanceID(slot: UInt32(10 + 2 * round + $0), generation: 1) }
+            let (ledger, limits) = (ledger, limits)
+            let isOut: @Sendable (InstanceID) -> Bool = { ledger.cells[$0].pointee.outUntilInOrder > now }
+            await withTaskGroup(of: Void.self) { group in
+                for one in pair {
+                    group.addTask {
+                        for _ in 0..<3 {
+                            _ = ledger.cells[one].pointee.failed(now: now, limits) { more in
+                                (more + pair.count(where: isOut)) * 2 <= pair.count
+                            }
+                        }
+                    }
+                }
+            }
+            #expect(pair.count(where: isOut) <= 1)
+        }
+    }
+
     @Test func itsReturnIsToldOnce() {
         let now = 100 * Self.second
         #expect(!takeReturn(at: now), "it was never out")
@@ -96,7 +131,7 @@ import Testing
                 for _ in 0..<4 {
                     group.addTask { [id, limits] in
                         (0..<3).count { _ in
-                            ledger.cells[id].pointee.failed(now: 100 * Self.second, limits) { true } != nil
+                            ledger.cells[id].pointee.failed(now: 100 * Self.second, limits) { _ in true } != nil
                         }
                     }
                 }
@@ -108,7 +143,7 @@ import Testing
 
     @Test func nothingIsTakenOutWhereNothingIsToBe() {
         let never = EjectionPolicy.Limits(EjectionPolicy(failures: nil))
-        let told = (0..<1000).compactMap { _ in ledger.cells[id].pointee.failed(now: 1, never) { true } }
+        let told = (0..<1000).compactMap { _ in ledger.cells[id].pointee.failed(now: 1, never) { _ in true } }
         #expect(told.isEmpty)
     }
 }

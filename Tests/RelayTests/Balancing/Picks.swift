@@ -7,13 +7,15 @@ import ServiceModel
 
 extension LinkTable {
     /// Instances at different addresses, with these ids and weights.
+    /// - Parameter priorities: of the first of them; of the others 0.
     convenience init(
-        of instances: [(id: InstanceID, weight: Int)], balance: Balance, ledger: InstanceLedger
+        of instances: [(id: InstanceID, weight: Int)], priorities: [Int] = [], balance: Balance, ledger: InstanceLedger
     ) {
-        let all = instances.map { id, weight in
-            let address = IPAddress(v4: 0x0a00_0000 + id.slot)
+        let all = instances.enumerated().map { index, instance in
+            let address = IPAddress(v4: 0x0a00_0000 + instance.id.slot)
             return Instance(
-                id: id, endpoint: Endpoint(address, port: UInt16(truncatingIfNeeded: id.generation)), weight: weight)
+                id: instance.id, endpoint: Endpoint(address, port: UInt16(truncatingIfNeeded: instance.id.generation)),
+                weight: instance.weight, priority: index < priorities.count ? priorities[index] : 0)
         }
         self.init(EndpointSnapshot(sequence: 1, instances: all), balance: balance, ledger: ledger)
     }
@@ -29,18 +31,19 @@ struct Picks {
     /// Nanoseconds.
     var now: UInt64 = 1
     var isPanicking = false
+    var room = UInt32.max
     let policy: EjectionPolicy
     private let limits = ConnectRounds.Limits(RetryPolicy())
 
     init(
-        _ weights: [Int], _ balance: Balance, seed: UInt64 = 1, worker: Int = 0,
+        _ weights: [Int], priorities: [Int] = [], _ balance: Balance, seed: UInt64 = 1, worker: Int = 0,
         policy: EjectionPolicy = EjectionPolicy()
     ) {
         self.balance = balance
         self.policy = policy
         turn = Turn(worker: worker)
         random = QuickRandom(seed: seed)
-        table = LinkTable(of: Self.ids(weights), balance: balance, ledger: ledger)
+        table = LinkTable(of: Self.ids(weights), priorities: priorities, balance: balance, ledger: ledger)
     }
 
     static func ids(_ weights: [Int]) -> [(id: InstanceID, weight: Int)] {
@@ -52,7 +55,7 @@ struct Picks {
     func candidates(of source: UInt64?) -> Candidates {
         Candidates(
             table: table.view, cells: ledger.cells, balance: balance, isPanicking: isPanicking, now: now,
-            source: source, ejection: EjectionPolicy.Limits(policy))
+            source: source, ejection: EjectionPolicy.Limits(policy), room: room)
     }
 
     /// The instances of a client's rounds, none of which accepts: an array for each round.
@@ -76,7 +79,7 @@ struct Picks {
         let step = rounds.next(of: candidates(of: source), &turn, limits: limits, &random, jitter: 0.5)
         guard case .attempt(let index, _) = step else { preconditionFailure("no instance: \(step)") }
         let id = table.view.ids[index]
-        ledger.connectionOpened(id)
+        precondition(ledger.takePlace(id, room: room), "no room")
         return Int(id.slot)
     }
 
@@ -88,7 +91,7 @@ struct Picks {
         let cell = ledger.cells[InstanceID(slot: UInt32(slot), generation: 1)]
         var until: UInt64?
         for _ in 0..<3 {
-            until = cell.pointee.failed(now: now, EjectionPolicy.Limits(policy)) { true } ?? until
+            until = cell.pointee.failed(now: now, EjectionPolicy.Limits(policy)) { _ in true } ?? until
         }
         return until ?? 0
     }

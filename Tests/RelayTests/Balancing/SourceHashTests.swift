@@ -15,7 +15,7 @@ import Testing
         let table = LinkTable(of: instances, balance: .sourceHash, ledger: InstanceLedger())
         let view = table.view
         return withExtendedLifetime(table) {
-            Self.clients.map { view.ids[view.sources?.pick($0, draw: 0) ?? 0].slot }
+            Self.clients.map { view.ids[view.tiers[0].sources?.pick($0, draw: 0) ?? 0].slot }
         }
     }
 

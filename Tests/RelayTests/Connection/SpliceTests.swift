@@ -124,7 +124,7 @@ extension SocketSuites {
         @Test func unprivilegedUserGetsAFewPipesAndCopiesBeyond() async throws {
             await #expect(processExitsWith: .success) {
                 #expect(getuid() != 0 || setgid(65_532) == 0 && setuid(65_532) == 0)
-                let budget = PipeBudget(limit: 100, pipeBytes: 1 << 20)
+                let budget = PipeBudget(limit: 100, pipeBytes: 1 << 20, descriptors: DescriptorRoom(workers: 1))
                 var pool = PipePool(budget: budget, sparesKept: 0)
                 var pipes: [Pipe] = []
                 while let pipe = pool.borrow(now: 0) { pipes.append(pipe) }
