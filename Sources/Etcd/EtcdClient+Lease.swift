@@ -13,6 +13,14 @@ public struct LeaseTimes: Hashable, Sendable {
     public let keys: [[UInt8]]
 }
 
+/// What becomes of a lease that has been held, in the end.
+public enum LeaseEnd: Hashable, Sendable {
+    /// It is given back, and its keys go at once.
+    case revoke
+    /// It is renewed once more, and its keys stay for its whole time to live unless somebody puts them on another.
+    case expire
+}
+
 extension EtcdClient {
     /// Takes a lease. - Parameter timeToLive: rounded up to seconds; etcd grants at least its election time (2 s).
     /// - Returns: the lease and what was granted.
@@ -65,14 +73,14 @@ extension EtcdClient {
             keys: reply.keys.map { Array($0) })
     }
 
-    /// Revoking at the end is bounded: a lease that cannot be revoked ends by itself.
-    private static let revokeLimit = Duration.seconds(1)
+    /// What is done at the end is bounded: a lease that cannot be revoked, or renewed, ends by itself.
+    private static let endLimit = Duration.seconds(1)
 
     /// Holds a lease for as long as `body` runs: granted as soon as etcd can be reached, kept alive, granted anew when
-    /// etcd has lost it. When `body` ends the lease is revoked (bounded by 1 s) and every key on it goes, unless the
-    /// task was cancelled: then the lease ends by itself, a time to live later.
+    /// etcd has lost it. When `body` ends the lease is revoked and every key on it goes, or it is left to its end
+    /// (either bounded by 1 s), unless the task was cancelled: then the lease ends by itself, a time to live later.
     public func withLease<Result: Sendable>(
-        timeToLive: Duration, _ body: (LeaseKeeper) async throws -> Result
+        timeToLive: Duration, atEnd end: LeaseEnd = .revoke, _ body: (LeaseKeeper) async throws -> Result
     ) async throws -> Result {
         let keeper = LeaseKeeper(client: self, timeToLive: timeToLive)
         return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -81,7 +89,12 @@ extension EtcdClient {
             do { result = .success(try await body(keeper)) } catch { result = .failure(error) }
             group.cancelAll()
             try await group.waitForAll()
-            if let lease = keeper.lease { try? await revokeLease(lease, within: Self.revokeLimit) }
+            if let lease = keeper.lease {
+                switch end {
+                case .revoke: try? await revokeLease(lease, within: Self.endLimit)
+                case .expire: _ = try? await keepAliveOnce(lease, within: Self.endLimit)
+                }
+            }
             return try result.get()
         }
     }

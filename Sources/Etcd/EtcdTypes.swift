@@ -44,6 +44,11 @@ public struct KeyRange: Hashable, Sendable, CustomStringConvertible {
         return Self(start: start.isEmpty ? [0] : start, end: [0])
     }
 
+    /// Every key from `start` on that comes before `end` in byte order.
+    public static func span(from start: String, before end: String) -> Self {
+        Self(start: Array(start.utf8), end: Array(end.utf8))
+    }
+
     public var description: String {
         let text = String(decoding: start, as: UTF8.self)
         return end.isEmpty ? text : "\(text)*"

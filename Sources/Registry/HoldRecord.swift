@@ -13,15 +13,20 @@ package struct HoldRecord: Sendable, Hashable {
     package let since: String
     /// RFC 3339: when the proxy drops it at the latest.
     package let until: String
+    /// Of the keys that the proxy reads: by it the hold's own key is read.
+    package let order: KeyLayout.Order
 
-    package init(endpoint: Endpoint, node: String, since: String, until: String) {
+    package init(
+        endpoint: Endpoint, node: String, since: String, until: String, order: KeyLayout.Order = .serviceFirst
+    ) {
         self.endpoint = endpoint
         self.node = node
         self.since = since
         self.until = until
+        self.order = order
     }
 
-    /// - Throws: why it cannot be read; all fields are required.
+    /// - Throws: why it cannot be read; all fields but `layout` are required.
     package init(decoding value: [UInt8]) throws(SkipReason) {
         guard value.count <= InstanceRecord.maximumLength else { throw .valueTooLong }
         let object = try JSONParser.object(value, maximumDepth: InstanceRecord.maximumDepth)
@@ -31,29 +36,21 @@ package struct HoldRecord: Sendable, Hashable {
         guard let node = object["node"]?.string, let since = object["since"]?.string,
             let until = object["until"]?.string
         else { throw .field }
-        self.init(endpoint: Endpoint(address, port: port), node: node, since: since, until: until)
+        var order = KeyLayout.Order.serviceFirst
+        if let layout = object["layout"] {
+            guard let named = layout.string.flatMap(KeyLayout.Order.init(rawValue:)) else { throw .field }
+            order = named
+        }
+        self.init(endpoint: Endpoint(address, port: port), node: node, since: since, until: until, order: order)
     }
 
     /// The JSON without white space; the same record gives the same bytes.
     package func encoded() -> [UInt8] {
-        let object: JSONObject = [
+        var object: JSONObject = [
             "v": .integer(1), "host": .string(endpoint.address.description), "port": .integer(Int(endpoint.port)),
             "node": .string(node), "since": .string(since), "until": .string(until),
         ]
+        if order != .serviceFirst { object["layout"] = .string(order.rawValue) }
         return object.encoded()
-    }
-}
-
-extension KeyLayout {
-    /// - Returns: what is held and by which process, of a hold's key; nil for any other key.
-    package func parseHold(_ key: String) -> (service: ServiceName, instance: String, process: String)? {
-        let start = "\(prefix)-holds/"
-        guard key.utf8.starts(with: start.utf8), let slash = key.utf8.lastIndex(of: UInt8(ascii: "/")) else {
-            return nil
-        }
-        let process = key[key.utf8.index(after: slash)...]
-        let held = key.utf8[..<slash].dropFirst(start.utf8.count)
-        guard !process.isEmpty, let place = parse("\(prefix)/\(Substring(held))") else { return nil }
-        return (place.service, place.instance, String(process))
     }
 }

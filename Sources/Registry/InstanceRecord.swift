@@ -21,11 +21,16 @@ package struct InstanceRecord: Sendable, Hashable {
     package static let weights = 0...1000
 
     /// Where it accepts connections; the port is never 0. Whether it may be dialled is `TargetPolicy`'s word.
-    package let endpoint: Endpoint
+    package private(set) var endpoint: Endpoint
     /// `tcp`; with anything else it is no member of the service for a reader of TCP.
     package var proto = "tcp"
     /// The writer's name for its host. The writer's word only: it opens nothing.
     package var node: String?
+    /// The writer's name for where that host is; in other programs' entries, which have no such field, what `meta` calls so.
+    package var zone: String? {
+        get { ownZone ?? meta["zone"]?.string }
+        set { ownZone = newValue }
+    }
     package var container: String?
     /// Share of new connections, 0...1000.
     package var weight = 100
@@ -37,6 +42,7 @@ package struct InstanceRecord: Sendable, Hashable {
     package var state = State.up
     /// RFC 3339: since when the writer has published it.
     package var since: String?
+    private var ownZone: String?
     private var unknown = JSONObject()
 
     package init(endpoint: Endpoint) { self.endpoint = endpoint }
@@ -44,16 +50,32 @@ package struct InstanceRecord: Sendable, Hashable {
     package var host: String { endpoint.address.description }
     package var port: Int { Int(endpoint.port) }
 
+    typealias NameTaker = (String) -> IPAddress
+
     /// - Parameter value: at most 4 KiB of JSON; more is refused before anything is looked at.
     /// - Throws: why no reader may use it. `proto` is not judged here, because a record of another protocol is a
     ///   valid one of somebody else's: see `tcpProblem`.
     package init(decoding value: [UInt8]) throws(SkipReason) {
         guard value.count <= Self.maximumLength else { throw .valueTooLong }
-        var object = try JSONParser.object(value, maximumDepth: Self.maximumDepth)
+        try self.init(json: try JSONParser.object(value, maximumDepth: Self.maximumDepth))
+    }
+
+    /// The same at another address of its host.
+    package func at(_ address: IPAddress) -> InstanceRecord {
+        var record = self
+        record.endpoint = Endpoint(address, port: endpoint.port)
+        return record
+    }
+
+    /// - Parameter names: takes a host that is a name, and says what is to stand for it; nil where names are refused.
+    /// - Throws: why no reader may use it.
+    init(json: JSONObject, names: NameTaker? = nil) throws(SkipReason) {
+        var object = json
         if let version = object.take("v"), version.integer != 1 { throw .version }
-        endpoint = try Self.endpoint(host: object.take("host"), port: object.take("port"))
+        endpoint = try Self.endpoint(host: object.take("host"), port: object.take("port"), names)
         proto = try Self.text(object.take("proto")) ?? "tcp"
         node = try Self.text(object.take("node"))
+        ownZone = try Self.text(object.take("zone"))
         container = try Self.text(object.take("container"))
         since = try Self.text(object.take("since"))
         if let value = object.take("weight") {
@@ -80,10 +102,14 @@ package struct InstanceRecord: Sendable, Hashable {
     package var tcpProblem: SkipReason? { proto == "tcp" ? nil : .proto }
 
     /// The JSON without white space; the same record gives the same bytes.
-    package func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] { json.encoded() }
+
+    /// The same record gives the same members in the same order.
+    var json: JSONObject {
         var object: JSONObject = ["v": .integer(1), "host": .string(host), "port": .integer(port)]
         object["proto"] = .string(proto)
         object["node"] = node.map(JSONValue.string)
+        object["zone"] = ownZone.map(JSONValue.string)
         object["container"] = container.map(JSONValue.string)
         object["weight"] = .integer(weight)
         object["priority"] = .integer(priority)
@@ -92,14 +118,23 @@ package struct InstanceRecord: Sendable, Hashable {
         object["state"] = .string(state.rawValue)
         object["since"] = since.map(JSONValue.string)
         for member in unknown.members { object[member.name] = member.value }
-        return object.encoded()
+        return object
     }
 
-    private static func endpoint(host: JSONValue?, port: JSONValue?) throws(SkipReason) -> Endpoint {
+    static func endpoint(
+        host: JSONValue?, port: JSONValue?, _ names: NameTaker? = nil
+    ) throws(SkipReason) -> Endpoint {
         guard let text = host?.string else { throw .host }
-        guard let address = IPAddress(text) else { throw isName(text) ? .name : .host }
+        let address = try address(text, names)
         guard let number = port?.integer, let port = UInt16(exactly: number), port > 0 else { throw .port }
         return Endpoint(address, port: port)
+    }
+
+    static func address(_ text: String, _ names: NameTaker? = nil) throws(SkipReason) -> IPAddress {
+        if let address = IPAddress(text) { return address }
+        guard isName(text) else { throw .host }
+        guard let names else { throw .name }
+        return names(text)
     }
 
     /// Whether a resolver could be asked for it and no C library would read it as a number: `0x7f.1`, `127.1` and

@@ -3,10 +3,34 @@
 
 package import ServiceModel
 
-/// Where things stand in the store: `<prefix>/<service>/<instance>` and its sisters `<prefix>-nodes`, `<prefix>-holds`.
+/// Where things stand in the store: instances in one of two orders, `<prefix>/<service>/<instance>` or
+/// `<prefix>-by-node/<node>/<service>/<instance>`, and their sisters `<prefix>-nodes`, `<prefix>-holds`,
+/// `<prefix>-overrides`.
 ///
 /// A service's name may hold slashes, an instance's may not: the last part of a key is always the instance.
 package struct KeyLayout: Sendable, Hashable {
+    /// Which part of an instance's key comes first.
+    package enum Order: String, Sendable, Hashable, CaseIterable {
+        /// The article's: a reader of one service asks for its keys alone.
+        case serviceFirst = "service-first"
+        /// Roles grant ranges of keys: a node can be confined to its own.
+        case nodeFirst = "node-first"
+    }
+
+    /// Whose key an instance's is.
+    package struct Place: Sendable, Hashable {
+        package let service: ServiceName
+        package let instance: String
+        /// The key's node, decoded; nil in keys that name none.
+        package let node: String?
+
+        package init(service: ServiceName, instance: String, node: String? = nil) {
+            self.service = service
+            self.instance = instance
+            self.node = node
+        }
+    }
+
     /// What an error message says of the allowed form of a prefix.
     package static let allowedForm = "(/[A-Za-z0-9._-]+)+, at most 100 bytes"
 
@@ -21,6 +45,7 @@ package struct KeyLayout: Sendable, Hashable {
 
     /// Begins with a slash, ends without one.
     package let prefix: String
+    package var order: Order
 
     /// - Returns: nil when `prefix` is not of the allowed form.
     package init?(prefix: String) {
@@ -31,25 +56,64 @@ package struct KeyLayout: Sendable, Hashable {
         self.init(checked: prefix)
     }
 
-    private init(checked prefix: String) { self.prefix = prefix }
+    private init(checked prefix: String) {
+        self.prefix = prefix
+        order = .serviceFirst
+    }
 
     // MARK: Instances
 
+    /// What every instance's key begins with, the slash included.
+    package var root: String {
+        switch order {
+        case .serviceFirst: "\(prefix)/"
+        case .nodeFirst: "\(prefix)-by-node/"
+        }
+    }
+
+    /// What the keys of anything of ours may begin with, in either order.
+    package var roots: [String] { ["", "-by-node", "-nodes", "-holds", "-overrides"].map { "\(prefix)\($0)/" } }
+
     /// Every instance of every service.
-    package var servicesRange: RegistryRange { .prefix("\(prefix)/") }
+    package var servicesRange: RegistryRange { .prefix(root) }
 
-    /// Every instance of `service`, with those of the services below it (`a` covers `a/b`: `parse` tells them apart).
-    package func range(of service: ServiceName) -> RegistryRange { .prefix("\(prefix)/\(service)/") }
+    /// Every instance of `service`, with those of the services below it (`a` covers `a/b`: `parse` tells them apart), or
+    /// of all services where a service's keys do not stand together.
+    package func range(of service: ServiceName) -> RegistryRange {
+        switch order {
+        case .serviceFirst: .prefix("\(root)\(service)/")
+        case .nodeFirst: servicesRange
+        }
+    }
 
-    /// - Parameter instance: a name without a slash, see `InstanceName`.
-    package func key(service: ServiceName, instance: String) -> String { "\(prefix)/\(service)/\(instance)" }
+    /// - Parameters:
+    ///   - instance: a name without a slash, see `InstanceName`.
+    ///   - node: who writes it.
+    package func key(service: ServiceName, instance: String, node: String) -> String {
+        switch order {
+        case .serviceFirst: "\(root)\(service)/\(instance)"
+        case .nodeFirst: "\(root)\(InstanceName.encode(node))/\(service)/\(instance)"
+        }
+    }
 
-    /// - Returns: whose key this is; nil when it is longer than 512 bytes or not `<prefix>/<service>/<instance>`.
-    package func parse(_ key: String) -> (service: ServiceName, instance: String)? {
-        guard let rest = remainder(of: key, below: "\(prefix)/"), let (head, instance) = Self.splitLast(rest),
-            let service = ServiceName(head)
-        else { return nil }
-        return (service, String(instance))
+    /// Where `place` stands; one that `parse` found has its node with it.
+    package func key(_ place: Place) -> String {
+        key(service: place.service, instance: place.instance, node: place.node ?? "")
+    }
+
+    /// - Returns: whose key this is; nil when it is longer than 512 bytes or not of this layout.
+    package func parse(_ key: String) -> Place? {
+        guard var rest = remainder(of: key, below: root) else { return nil }
+        var node: String?
+        if order == .nodeFirst {
+            guard let slash = rest.utf8.firstIndex(of: UInt8(ascii: "/")), slash > rest.startIndex,
+                let name = InstanceName.decode(rest[..<slash])
+            else { return nil }
+            node = name
+            rest = rest[rest.utf8.index(after: slash)...]
+        }
+        guard let (head, instance) = Self.splitLast(rest), let service = ServiceName(head) else { return nil }
+        return Place(service: service, instance: String(instance), node: node)
     }
 
     // MARK: Registrators
@@ -78,17 +142,34 @@ package struct KeyLayout: Sendable, Hashable {
     /// Every word of a proxy that it holds an instance.
     package var holdsRange: RegistryRange { .prefix("\(prefix)-holds/") }
 
-    /// Where one proxy process says that it holds an instance that has left the registry.
-    package func holdKey(service: ServiceName, instance: String, process: String) -> String {
-        "\(prefix)-holds/\(service)/\(instance)/\(InstanceName.encode(process))"
+    /// Where one proxy process says that it holds an instance that has left the registry: below the service in either
+    /// order, because it is who serves it that has to be allowed to say so.
+    package func holdKey(_ place: Place, process: String) -> String {
+        let held = (place.node.map { [InstanceName.encode($0)] } ?? []) + [place.instance]
+        return "\(prefix)-holds/\(place.service)/\(held.joined(separator: "/"))/\(InstanceName.encode(process))"
     }
 
-    private func remainder(of key: String, below start: String) -> Substring? {
+    /// - Returns: what is held and by which process, of a hold's key; nil for any other key.
+    package func parseHold(_ key: String) -> (place: Place, process: String)? {
+        guard let rest = remainder(of: key, below: "\(prefix)-holds/"), let (held, process) = Self.splitLast(rest),
+            let (head, instance) = Self.splitLast(held)
+        else { return nil }
+        var (name, node) = (head, String?.none)
+        if order == .nodeFirst {
+            guard let (service, text) = Self.splitLast(head) else { return nil }
+            (name, node) = (service, InstanceName.decode(text))
+            guard node != nil else { return nil }
+        }
+        guard let service = ServiceName(name) else { return nil }
+        return (Place(service: service, instance: String(instance), node: node), String(process))
+    }
+
+    func remainder(of key: String, below start: String) -> Substring? {
         guard key.utf8.count <= Self.maximumKeyLength, key.utf8.starts(with: start.utf8) else { return nil }
         return Substring(key.utf8.dropFirst(start.utf8.count))
     }
 
-    private static func splitLast(_ text: Substring) -> (head: Substring, last: Substring)? {
+    static func splitLast(_ text: Substring) -> (head: Substring, last: Substring)? {
         guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
         let last = text[text.utf8.index(after: slash)...]
         guard slash > text.startIndex, !last.isEmpty else { return nil }

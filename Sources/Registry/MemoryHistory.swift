@@ -9,7 +9,7 @@ struct MemoryHistory {
     private struct Lease {
         let timeToLive: Duration
         /// Nil while its owner is alive in this process, which cannot lose touch with its own memory.
-        let deadline: Duration?
+        var deadline: Duration?
         var keys: Set<[UInt8]> = []
     }
 
@@ -40,8 +40,8 @@ struct MemoryHistory {
         switch range {
         case .key(let key):
             if let entry = entries[Array(key.utf8)] { found = [entry] }
-        case .prefix(let prefix):
-            found = entries.filter { $0.key.starts(with: prefix.utf8) }
+        case .prefix, .span:
+            found = entries.filter { range.contains($0.value.key) }
                 .sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value)
         }
         if keysOnly {
@@ -141,6 +141,12 @@ struct MemoryHistory {
         let lease = RegistryLease(lastLease)
         leases[lease] = Lease(timeToLive: timeToLive, deadline: deadline)
         return lease
+    }
+
+    /// Nobody keeps it any more: it ends when its time is over.
+    mutating func leave(_ lease: RegistryLease, now: Duration) {
+        guard let timeToLive = leases[lease]?.timeToLive else { return }
+        leases[lease]?.deadline = now + timeToLive
     }
 
     /// Ends a lease and, in one revision, its keys. - Returns: whether it was known.

@@ -104,7 +104,7 @@ package final class MemoryStore: RegistryStore {
     }
 
     package func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
         precondition(timeToLive > .zero, "a lease lives for some time")
         let owner = MemoryOwner(timeToLive: timeToLive)
@@ -117,7 +117,12 @@ package final class MemoryStore: RegistryStore {
             change { state in
                 guard let lease = owner.lease else { return false }
                 state.owners[lease] = nil
-                return state.history.revoke(lease)
+                switch end {
+                case .revoke: return state.history.revoke(lease)
+                case .expire:
+                    state.history.leave(lease, now: elapsed())
+                    return false
+                }
             }
         }
         return try await body(owner)

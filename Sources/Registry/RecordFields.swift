@@ -20,6 +20,7 @@ package struct RecordFields: Sendable, Hashable {
     private enum Assignment: Hashable {
         case proto(String)
         case container(String)
+        case zone(String)
         case weight(Int)
         case priority(Int)
         case tags([String])
@@ -50,12 +51,38 @@ package struct RecordFields: Sendable, Hashable {
         self.assignments = assignments
     }
 
+    /// The same from labels: each where it belongs, whatever it is called.
+    /// - Parameter meta: values of digits become numbers, as with arguments.
+    package init(weight: Int? = nil, priority: Int? = nil, tags: [String] = [], meta: [String: String] = [:]) {
+        var assignments = [weight.map(Assignment.weight), priority.map(Assignment.priority)].compactMap(\.self)
+        if !tags.isEmpty { assignments.append(.tags(tags)) }
+        for (name, value) in meta.sorted(by: { $0.key < $1.key }) {
+            assignments.append(.meta(name, Self.number(value) ?? .string(value)))
+        }
+        self.assignments = assignments
+    }
+
+    /// A weight, as text; nil when it is none.
+    package static func weight(_ text: String) -> Int? {
+        number(text)?.integer.flatMap { InstanceRecord.weights.contains($0) ? $0 : nil }
+    }
+
+    /// A priority, as text; nil when it is none.
+    package static func priority(_ text: String) -> Int? { number(text)?.integer }
+
+    /// Tags with commas between; nil when one is empty.
+    package static func tags(_ text: String) -> [String]? {
+        let tags = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        return tags.contains("") ? nil : tags
+    }
+
     /// Sets what the arguments said.
     package func apply(to record: inout InstanceRecord) {
         for assignment in assignments {
             switch assignment {
             case .proto(let proto): record.proto = proto
             case .container(let container): record.container = container
+            case .zone(let zone): record.zone = zone
             case .weight(let weight): record.weight = weight
             case .priority(let priority): record.priority = priority
             case .tags(let tags): record.tags = tags
@@ -70,21 +97,19 @@ package struct RecordFields: Sendable, Hashable {
         func problem(_ form: String) -> Problem { Problem(argument: argument, allowedForm: form) }
         switch name {
         case "weight":
-            guard let weight = number(value)?.integer, InstanceRecord.weights.contains(weight) else {
-                throw problem("weight=0...1000")
-            }
+            guard let weight = weight(value) else { throw problem("weight=0...1000") }
             return .weight(weight)
         case "priority":
-            guard let priority = number(value)?.integer else { throw problem("priority=INTEGER of 0 or more") }
+            guard let priority = priority(value) else { throw problem("priority=INTEGER of 0 or more") }
             return .priority(priority)
         case "proto":
             guard ["tcp", "udp"].contains(value) else { throw problem("proto=tcp or proto=udp") }
             return .proto(value)
         case "tags":
-            let tags = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-            guard !tags.contains("") else { throw problem("tags=TAG[,TAG…]") }
+            guard let tags = tags(value) else { throw problem("tags=TAG[,TAG…]") }
             return .tags(tags)
         case "container": return .container(value)
+        case "zone": return .zone(value)
         case _ where reserved.contains(name):
             throw problem("any KEY but \(reserved.joined(separator: ", ")), which the registrator sets")
         default: return .meta(name, number(value) ?? .string(value))

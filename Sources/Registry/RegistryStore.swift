@@ -21,6 +21,9 @@ package protocol RegistryStore: Sendable {
     /// - Parameter keysOnly: leave values empty, for upkeep that compares revisions and leases.
     func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing
 
+    /// Everything in `range` as whoever answers knows it, perhaps an older state: for when nobody can say more.
+    func listUnconfirmed(_ range: RegistryRange) async throws(RegistryError) -> RegistryListing
+
     /// Watches `range` from `revision` on for as long as `body` runs. The sequence survives disconnection; it ends only
     /// when the store stops, and throws only for what waiting cannot mend (see `RegistryError.Code.isFinal`).
     func withWatch<Result: Sendable>(
@@ -29,9 +32,9 @@ package protocol RegistryStore: Sendable {
     ) async throws -> Result
 
     /// Holds one lease for as long as `body` runs: granted as soon as the store can be reached, kept alive, granted anew
-    /// when the store has lost it; revoked (bounded by 1 s) when `body` returns or throws.
+    /// when the store has lost it; revoked or left to its end (bounded by 1 s) when `body` returns or throws.
     func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result
 
     /// Applies all of `writes` if every guard holds, none otherwise. At most 128 (etcd's default limit).
@@ -49,6 +52,18 @@ extension RegistryStore {
     package func list(_ range: RegistryRange) async throws(RegistryError) -> RegistryListing {
         try await list(range, keysOnly: false)
     }
+
+    /// Holds a lease that is revoked when `body` returns or throws.
+    package func withOwner<Result: Sendable>(
+        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+    ) async throws -> Result {
+        try await withOwner(timeToLive: timeToLive, atEnd: .revoke, body)
+    }
+
+    /// A store of one place knows no other state.
+    package func listUnconfirmed(_ range: RegistryRange) async throws(RegistryError) -> RegistryListing {
+        try await list(range)
+    }
 }
 
 /// Keys that a list or watch covers.
@@ -56,12 +71,16 @@ package enum RegistryRange: Hashable, Sendable {
     case key(String)
     /// Every key that begins with the text; write the trailing slash (`redis` would also cover `redis-A`).
     case prefix(String)
+    /// Every key from the first on that comes before the other, in byte order. Never empty: both differ.
+    case span(from: String, before: String)
 
     package func contains(_ key: String) -> Bool {
         switch self {
         // Bytes, as stores compare: String's == takes é in one scalar and in two for the same.
         case .key(let own): own.utf8.elementsEqual(key.utf8)
         case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
+        case .span(let first, let end):
+            !key.utf8.lexicographicallyPrecedes(first.utf8) && key.utf8.lexicographicallyPrecedes(end.utf8)
         }
     }
 }
@@ -143,6 +162,14 @@ package protocol RegistryOwner: Sendable {
     /// `.granted` for the first lease and for each that replaces a lost one; `.lost` in between. One consumer.
     /// It finishes when the store stops.
     var lifetimes: AsyncStream<OwnerEvent> { get }
+}
+
+/// What becomes of an owner's keys in the end.
+package enum OwnerEnd: Hashable, Sendable {
+    /// They go with the lease, at once.
+    case revoke
+    /// The lease is renewed once more, and they stay until it ends by itself or somebody takes them over.
+    case expire
 }
 
 package enum OwnerEvent: Hashable, Sendable {

@@ -11,10 +11,12 @@ package enum SkipReason: String, Error, Sendable, Hashable, CaseIterable, Custom
     case field
     case host
     case name
+    case unresolved
     case port
     case proto
     case weight
     case state
+    case node
     case forbidden
     case loopback
     case notAllowed = "not-allowed"
@@ -32,11 +34,13 @@ package enum SkipReason: String, Error, Sendable, Hashable, CaseIterable, Custom
         case .version: "v is not a version that this program reads (1)"
         case .field: "a field has the wrong type"
         case .host: "host is missing or not an IPv4 or IPv6 literal in its plain form"
-        case .name: "host is a name, and names are not resolved"
+        case .name: "host is a name; see --resolve-names"
+        case .unresolved: "host is a name that has had no address yet"
         case .port: "port is missing or not an integer of 1...65535"
         case .proto: "proto is not tcp"
         case .weight: "weight is not an integer of 0...1000"
         case .state: "state is neither up nor draining"
+        case .node: "node is not the node of its key"
         case .forbidden: "the address is of a kind that is never dialled"
         case .loopback: "a loopback address needs --allow-target"
         case .notAllowed: "the address is outside what may be dialled; see --allow-target"

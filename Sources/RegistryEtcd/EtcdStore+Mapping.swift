@@ -9,6 +9,7 @@ extension KeyRange {
         switch range {
         case .key(let key): self = .key(key)
         case .prefix(let prefix): self = .prefix(prefix)
+        case .span(let first, let end): self = .span(from: first, before: end)
         }
     }
 }
@@ -55,6 +56,15 @@ extension RegistryEvent {
             }
             // etcd tells them in the order of the transaction's operations.
             self = .changes(revision: revision.rawValue, changes.sorted { $0.key < $1.key })
+        }
+    }
+}
+
+extension LeaseEnd {
+    init(_ end: OwnerEnd) {
+        switch end {
+        case .revoke: self = .revoke
+        case .expire: self = .expire
         }
     }
 }

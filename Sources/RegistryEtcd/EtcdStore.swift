@@ -17,8 +17,19 @@ package final class EtcdStore: RegistryStore {
     package func run() async throws { try await client.run() }
 
     package func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
+        try await list(range, keysOnly: keysOnly, consistency: .linearizable)
+    }
+
+    package func listUnconfirmed(_ range: RegistryRange) async throws(RegistryError) -> RegistryListing {
+        try await list(range, keysOnly: false, consistency: .serializable)
+    }
+
+    private func list(
+        _ range: RegistryRange, keysOnly: Bool, consistency: Consistency
+    ) async throws(RegistryError) -> RegistryListing {
         do {
-            return RegistryListing(try await client.list(KeyRange(range), keysOnly: keysOnly))
+            return RegistryListing(
+                try await client.list(KeyRange(range), keysOnly: keysOnly, consistency: consistency))
         } catch {
             throw RegistryError(error)
         }
@@ -33,9 +44,9 @@ package final class EtcdStore: RegistryStore {
     }
 
     package func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
-        try await client.withLease(timeToLive: timeToLive) { keeper in
+        try await client.withLease(timeToLive: timeToLive, atEnd: LeaseEnd(end)) { keeper in
             try await body(EtcdOwner(keeper: keeper))
         }
     }

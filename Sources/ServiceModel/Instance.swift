@@ -38,7 +38,5 @@ package struct Instance: Hashable, Sendable {
     }
 
     /// Nil for a Unix socket.
-    package var endpoint: Endpoint? {
-        if case .network(let endpoint) = address { endpoint } else { nil }
-    }
+    package var endpoint: Endpoint? { address.endpoint }
 }

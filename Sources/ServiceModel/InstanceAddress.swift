@@ -34,6 +34,11 @@ package enum InstanceAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Nil for a Unix socket.
+    package var endpoint: Endpoint? {
+        if case .network(let endpoint) = self { endpoint } else { nil }
+    }
+
     package var description: String {
         switch self {
         case .network(let endpoint): "\(endpoint)"

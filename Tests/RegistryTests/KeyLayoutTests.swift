@@ -29,19 +29,60 @@ import Testing
         let layout = KeyLayout.standard
         #expect(layout.servicesRange == .prefix("/services/"))
         #expect(layout.range(of: service) == .prefix("/services/shop/checkout/"))
-        #expect(layout.key(service: service, instance: "a:b") == "/services/shop/checkout/a:b")
+        #expect(layout.key(service: service, instance: "a:b", node: "h") == "/services/shop/checkout/a:b")
         #expect(layout.nodesRange == .prefix("/services-nodes/"))
         #expect(layout.nodeRange("host/1") == .prefix("/services-nodes/host%2F1/"))
         #expect(layout.presenceKey(node: "h", process: "p") == "/services-nodes/h/p")
-        #expect(layout.holdKey(service: service, instance: "i", process: "p") == "/services-holds/shop/checkout/i/p")
+        let place = KeyLayout.Place(service: service, instance: "i")
+        #expect(layout.holdKey(place, process: "p") == "/services-holds/shop/checkout/i/p")
         #expect(layout.holdsRange == .prefix("/services-holds/"))
+    }
+
+    static var nodeFirst: KeyLayout {
+        var layout = KeyLayout.standard
+        layout.order = .nodeFirst
+        return layout
+    }
+
+    @Test func placesKeysByNode() throws {
+        let service = try #require(ServiceName("shop/checkout"))
+        let layout = Self.nodeFirst
+        #expect(layout.servicesRange == .prefix("/services-by-node/"))
+        #expect(layout.range(of: service) == layout.servicesRange)
+        let key = layout.key(service: service, instance: "a:b", node: "host/1")
+        #expect(key == "/services-by-node/host%2F1/shop/checkout/a:b")
+        #expect(layout.nodeRange("host/1") == .prefix("/services-nodes/host%2F1/"))
+        let place = KeyLayout.Place(service: service, instance: "a:b", node: "host/1")
+        #expect(layout.key(place) == key)
+        #expect(layout.holdKey(place, process: "p") == "/services-holds/shop/checkout/host%2F1/a:b/p")
+        #expect(!layout.servicesRange.contains(KeyLayout.standard.key(place)))
+    }
+
+    @Test(arguments: ["hostA", "10.0.0.1", "fd00::1", "hôte"])
+    func keysByNodeComeBack(_ node: String) throws {
+        let service = try #require(ServiceName("shop/checkout"))
+        let place = KeyLayout.Place(service: service, instance: "a:b", node: node)
+        let layout = Self.nodeFirst
+        #expect(layout.parse(layout.key(place)) == place)
+        let hold = try #require(layout.parseHold(layout.holdKey(place, process: "p")))
+        #expect(hold.place == place && hold.process == "p")
+    }
+
+    @Test(arguments: [
+        "/services/redis/x", "/services-by-node/h/x", "/services-by-node/h/", "/services-by-node/h",
+        "/services-by-node//redis/x", "/services-by-node/h/redis/", "/services-by-node/h h/redis/x",
+        "/services-by-node/h%zz/redis/x", "/services-by-node/h/re dis/x", "/services-by-nodes/h/redis/x",
+    ])
+    func doesNotParseByNodeWhatIsNot(_ key: String) {
+        #expect(Self.nodeFirst.parse(key) == nil)
+        #expect(Self.nodeFirst.parseHold("/services-holds/redis/i/p") == nil)
     }
 
     @Test func aServicesRangeDoesNotSeeItsNeighbour() throws {
         let redis = try #require(ServiceName("redis"))
         let other = try #require(ServiceName("redis-A"))
         let layout = KeyLayout.standard
-        #expect(!layout.range(of: redis).contains(layout.key(service: other, instance: "x")))
+        #expect(!layout.range(of: redis).contains(layout.key(service: other, instance: "x", node: "h")))
         #expect(!layout.servicesRange.contains(layout.presenceKey(node: "h", process: "p")))
     }
 

@@ -76,6 +76,27 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func aLeaseThatIsLeftToItsEndLastsItsWholeTime() async throws {
+        let clock = ManualClock()
+        let store = MemoryStore(clock: clock)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.run() }
+            try await store.withOwner(timeToLive: .seconds(5), atEnd: .expire) { owner in
+                await clock.untilSleeping()
+                clock.advance(by: .seconds(3600))
+                _ = try await store.commit([.create("/a", [], lease: owner.lease)])
+            }
+            await clock.untilSleeping()
+            clock.advance(by: .milliseconds(4500))
+            await clock.untilSleeping()
+            #expect(try await store.list(.key("/a")).entries.count == 1)
+            clock.advance(by: .milliseconds(500))
+            while try await !store.list(.key("/a")).entries.isEmpty { await Task.yield() }
+            group.cancelAll()
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func aWatchBeyondTheHistoryLimitIsReset() async throws {
         let store = MemoryStore(historyLimit: 3)
         let first = try await store.list(.prefix("/")).revision
@@ -186,9 +207,9 @@ private struct GuardlessStore: RegistryStore {
     }
 
     func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
-        try await store.withOwner(timeToLive: timeToLive, body)
+        try await store.withOwner(timeToLive: timeToLive, atEnd: end, body)
     }
 
     func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {
