@@ -15,10 +15,22 @@ package struct Container: Sendable, Hashable {
     package let ports: [ContainerPort]
     /// Its own addresses, by the name of the network; empty while it does not run.
     package let networks: [String: [IPAddress]]
+    /// What its networks call its ends of them: others each time that it starts. Podman says none.
+    package let endpoints: Set<String>
+    /// As it was named when the container was made (`redis:7`), or the image's id when it has no name any more.
+    package let image: String
+    /// Whether it shares the host's network: then it publishes nothing, and listens on the host itself.
+    package let usesHostNetwork: Bool
+    /// As far as this list says; a filtered list may say more.
+    package internal(set) var health: ContainerHealth
+    /// Those of its variables that begin with `SERVICE_`; empty unless the feed was asked to look.
+    package internal(set) var environment: [String: String]
 
     package init(
         id: String, names: [String], state: ContainerState, labels: [String: String] = [:],
-        ports: [ContainerPort] = [], networks: [String: [IPAddress]] = [:]
+        ports: [ContainerPort] = [], networks: [String: [IPAddress]] = [:], endpoints: Set<String> = [],
+        image: String = "", usesHostNetwork: Bool = false, health: ContainerHealth = .none,
+        environment: [String: String] = [:]
     ) {
         self.id = id
         self.names = names
@@ -26,6 +38,23 @@ package struct Container: Sendable, Hashable {
         self.labels = labels
         self.ports = ports
         self.networks = networks
+        self.endpoints = endpoints
+        self.image = image
+        self.usesHostNetwork = usesHostNetwork
+        self.health = health
+        self.environment = environment
+    }
+
+    /// The same container with what its health check said earlier, where the engine has forgotten that: one that comes back
+    /// to containers that have gone on (live-restore) calls them `starting` until their next check (moby 26).
+    /// - Parameter health: what was known last of the earlier one.
+    package func remembering(_ health: ContainerHealth, of earlier: Container) -> Container {
+        guard self.health == .starting, health != .none, !endpoints.isDisjoint(with: earlier.endpoints) else {
+            return self
+        }
+        var container = self
+        container.health = health
+        return container
     }
 }
 
@@ -41,6 +70,11 @@ package struct ContainerState: Sendable, Hashable, RawRepresentable, CustomStrin
     package static let removing = Self(rawValue: "removing")
     package static let exited = Self(rawValue: "exited")
     package static let dead = Self(rawValue: "dead")
+    /// Podman's word for one that has its stop signal and runs on.
+    package static let stopping = Self(rawValue: "stopping")
+
+    /// Whether it has a process: it may be paused, or about to end.
+    package var isAlive: Bool { self == .running || self == .paused || self == .stopping }
 
     package var description: String { rawValue }
 }

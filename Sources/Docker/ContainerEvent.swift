@@ -12,12 +12,17 @@ package struct ContainerEvent: Sendable, Hashable {
     package let name: String?
     /// Of `kill`: the signal's number.
     package let signal: Int?
+    /// Of `health_status`: what it has become.
+    package let health: ContainerHealth?
 
-    package init(action: String, container: String, name: String? = nil, signal: Int? = nil) {
+    package init(
+        action: String, container: String, name: String? = nil, signal: Int? = nil, health: ContainerHealth? = nil
+    ) {
         self.action = action
         self.container = container
         self.name = name
         self.signal = signal
+        self.health = health
     }
 }
 

@@ -25,9 +25,12 @@ package final class ContainerFeed: Sendable {
         var schedule: ListingSchedule
         var isLost = false
         var hasListed = false
+        /// By container; they never change.
+        var environments: [String: [String: String]] = [:]
     }
 
     private let engine: any Engine
+    private let readsEnvironments: Bool
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let elapsed: @Sendable () -> Duration
@@ -36,12 +39,16 @@ package final class ContainerFeed: Sendable {
     private let state: Mutex<State>
     private let hastened = Signal()
 
-    /// - Parameter random: 0..<1, for the jitter of reconnects.
+    /// - Parameters:
+    ///   - readsEnvironments: whether to look at the variables of each container that runs, which takes one more right.
+    ///   - random: 0..<1, for the jitter of reconnects.
     package init(
-        engine: any Engine, logger: Logger, clock: any Clock<Duration> = ContinuousClock(),
+        engine: any Engine, readsEnvironments: Bool = false, logger: Logger,
+        clock: any Clock<Duration> = ContinuousClock(),
         random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         self.engine = engine
+        self.readsEnvironments = readsEnvironments
         self.logger = logger
         self.clock = clock
         self.random = random
@@ -129,7 +136,7 @@ package final class ContainerFeed: Sendable {
                 continue
             }
             do throws(DockerError) {
-                let containers = try await engine.containers(version)
+                let containers = try await completed(engine.containers(version), version)
                 let isNews = state.withLock { state in
                     let isNews = state.schedule.listingEnded()
                     if isNews { (state.isLost, state.hasListed) = (false, true) }
@@ -141,5 +148,24 @@ package final class ContainerFeed: Sendable {
             }
         }
         return DockerError(.cancelled, "the engine is followed no longer")
+    }
+
+    /// The same containers, those that run with their environments, which are asked for once each.
+    private func completed(
+        _ containers: [Container], _ version: APIVersion
+    ) async throws(DockerError) -> [Container] {
+        guard readsEnvironments else { return containers }
+        var known = state.withLock { $0.environments }
+        for container in containers where container.state.isAlive && known[container.id] == nil {
+            known[container.id] = try await engine.environment(of: container.id, version)
+        }
+        let ids = Set(containers.map(\.id))
+        known = known.filter { ids.contains($0.key) }
+        state.withLock { $0.environments = known }
+        return containers.map { container in
+            var container = container
+            container.environment = known[container.id] ?? [:]
+            return container
+        }
     }
 }

@@ -17,6 +17,9 @@ package struct DockerClient: Engine {
     package static let answerTimeout = Duration.seconds(10)
     /// Some 30,000 containers with many labels; more is a mistake that must not cost all memory.
     private static let longestList = 64 << 20
+    /// All that an engine knows of one container: labels and variables of 128 KiB each at most (Linux's limit of an
+    /// argument), and many mounts.
+    private static let longestContainer = 4 << 20
     /// A refusal says what is wrong in a sentence.
     private static let longestRefusal = 64 << 10
 
@@ -55,7 +58,7 @@ package struct DockerClient: Engine {
 
     package func negotiate() async throws(DockerError) -> APIVersion {
         try await asking("_ping", within: answerTimeout) { [self] in
-            let response = try await ask("/_ping")
+            let response = try await ping()
             _ = try await response.body.collect(upTo: Self.longestRefusal)
             guard let text = response.headers.first(name: "api-version"), let own = APIVersion(text) else {
                 throw DockerError(.malformed, "\(address) does not say its API version: no container engine?")
@@ -64,9 +67,58 @@ package struct DockerClient: Engine {
         }
     }
 
+    /// By HEAD, as the API's published description advises; by GET where somebody in front of the engine lets nothing else
+    /// through.
+    private func ping() async throws -> HTTPClientResponse {
+        do {
+            return try await ask("/_ping", by: .HEAD)
+        } catch let error as DockerError where error.code == .refused || error.code == .notFound {
+            return try await ask("/_ping")
+        }
+    }
+
     package func containers(_ version: APIVersion) async throws(DockerError) -> [Container] {
+        let listed = try await list("all=1", version)
+        guard !listed.isEmpty, let checked = try await checked(version) else { return listed }
+        return listed.map(checked.judging)
+    }
+
+    package func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]?
+    {
+        do {
+            return try await asking("containers/\(container)/json", within: answerTimeout) { [self] in
+                let response = try await ask("/v\(version)/containers/\(container)/json")
+                let body = try await response.body.collect(upTo: Self.longestContainer)
+                return try EngineJSON.environment(body.readableBytesView)
+            }
+        } catch  where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// Which of the containers that run have a health check, and what it says: the list tells so in words for people only.
+    /// - Returns: nil when this engine does not filter by health.
+    private func checked(_ version: APIVersion) async throws(DockerError) -> CheckedContainers? {
+        do {
+            let all = try await list(health: [.starting, .healthy, .unhealthy], version)
+            guard !all.isEmpty else { return CheckedContainers() }
+            return CheckedContainers(
+                all: all, healthy: try await list(health: [.healthy], version),
+                unhealthy: try await list(health: [.unhealthy], version))
+        } catch  where error.code == .refused {
+            return nil
+        }
+    }
+
+    private func list(health: [ContainerHealth], _ version: APIVersion) async throws(DockerError) -> Set<String> {
+        // {"health":["healthy"]}
+        let words = health.map { "%22\($0.rawValue)%22" }.joined(separator: "%2C")
+        return Set(try await list("filters=%7B%22health%22%3A%5B\(words)%5D%7D", version).map(\.id))
+    }
+
+    private func list(_ query: String, _ version: APIVersion) async throws(DockerError) -> [Container] {
         try await asking("containers/json", within: answerTimeout) { [self] in
-            let response = try await ask("/v\(version)/containers/json?all=1")
+            let response = try await ask("/v\(version)/containers/json?\(query)")
             let body = try await response.body.collect(upTo: Self.longestList)
             return try EngineJSON.containers(body.readableBytesView)
         }
@@ -91,9 +143,10 @@ package struct DockerClient: Engine {
         }
     }
 
-    /// - Throws: `.refused` unless the status is 200.
-    private func ask(_ path: String) async throws -> HTTPClientResponse {
+    /// - Throws: `.refused` or `.notFound` unless the status is 200.
+    private func ask(_ path: String, by method: HTTPMethod = .GET) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: address.baseURL + path)
+        request.method = method
         request.headers.add(name: "user-agent", value: "legation")
         // The path of a socket is no host, and an engine refuses it.
         if address.socketPath != nil { request.headers.add(name: "host", value: "docker") }
@@ -104,7 +157,9 @@ package struct DockerClient: Engine {
                 try await response.body.collect(upTo: Self.longestRefusal)
             }
             let message = body.flatMap { EngineJSON.message($0.readableBytesView) } ?? response.status.reasonPhrase
-            throw DockerError(.refused, "\(address)\(path): \(response.status.code) \(message)")
+            throw DockerError(
+                response.status == .notFound ? .notFound : .refused,
+                "\(address)\(path): \(response.status.code) \(message)")
         }
         return response
     }

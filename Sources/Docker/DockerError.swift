@@ -12,6 +12,8 @@ package struct DockerError: Error, CustomStringConvertible {
         case timedOut
         /// It answers, but refuses (status 4xx or 5xx).
         case refused
+        /// What was asked about is not there (status 404).
+        case notFound
         /// Its API is older than the oldest that is supported.
         case tooOld
         /// The answer is not what the published description of the API says.

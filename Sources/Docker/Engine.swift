@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-/// The three questions that an engine is ever asked. Nothing else: whoever answers them may refuse all the rest.
+/// The questions that an engine is ever asked: three, and a fourth by a feed that is told to read environments. Nothing
+/// else: whoever answers them may refuse all the rest.
 package protocol Engine: Sendable {
     /// `_ping`: the version of the API to speak, known by both sides.
     func negotiate() async throws(DockerError) -> APIVersion
 
-    /// `containers/json`: all of them, running or not.
+    /// `containers/json`: all of them, running or not, without their environments.
     func containers(_ version: APIVersion) async throws(DockerError) -> [Container]
+
+    /// `containers/<id>/json`: the variables of a container that begin with `SERVICE_`.
+    /// - Returns: nil when it is gone.
+    func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]?
 
     /// `events`: reads them until their stream ends, which is no error.
     /// - Parameters:

@@ -26,6 +26,30 @@ enum EngineJSON {
         }
     }
 
+    /// The `SERVICE_` variables of a container that was inspected; the first of two equal names counts, as it does to a
+    /// program. Nothing else of the answer is kept: variables hold passwords.
+    /// - Throws: `.malformed` when it is no JSON object.
+    static func environment(_ bytes: some Sequence<UInt8>) throws(DockerError) -> [String: String] {
+        do {
+            let variables = try JSONDecoder().decode(Inspected.self, from: Data(bytes)).Config?.Env ?? []
+            let pairs = variables.filter { $0.hasPrefix("SERVICE_") }.compactMap { variable -> (String, String)? in
+                guard let equals = variable.firstIndex(of: "=") else { return nil }
+                return (String(variable[..<equals]), String(variable[equals...].dropFirst()))
+            }
+            return Dictionary(pairs) { first, _ in first }
+        } catch {
+            throw DockerError(.malformed, "what the container engine says of a container cannot be read", cause: error)
+        }
+    }
+
+    private struct Inspected: Decodable {
+        struct Config: Decodable {
+            let Env: [String]?
+        }
+
+        let Config: Config?
+    }
+
     /// What an engine says of a request that it refuses; nil when it says nothing.
     static func message(_ bytes: some Sequence<UInt8>) -> String? {
         (try? JSONDecoder().decode(Refusal.self, from: Data(bytes)))?.message
@@ -44,6 +68,19 @@ private struct ListedContainer: Decodable {
     let Labels: [String: String]?
     let Ports: [Port]?
     let NetworkSettings: Networks?
+    let Image: String?
+    let Status: String?
+    let HostConfig: Host?
+    /// From 1.52 on.
+    let Health: Checked?
+
+    struct Host: Decodable {
+        let NetworkMode: String?
+    }
+
+    struct Checked: Decodable {
+        let Status: String?
+    }
 
     struct Port: Decodable {
         let IP: String?
@@ -59,6 +96,7 @@ private struct ListedContainer: Decodable {
     struct Endpoint: Decodable {
         let IPAddress: String?
         let GlobalIPv6Address: String?
+        let EndpointID: String?
     }
 
     var container: Container {
@@ -67,9 +105,12 @@ private struct ListedContainer: Decodable {
         let networks = (NetworkSettings?.Networks ?? [:]).mapValues { endpoint in
             [endpoint?.IPAddress, endpoint?.GlobalIPv6Address].compactMap { $0.flatMap { IPAddress($0) } }
         }
+        let endpoints = (NetworkSettings?.Networks ?? [:]).values.compactMap { $0?.EndpointID }.filter { !$0.isEmpty }
         return Container(
             id: Id, names: names.map(String.init), state: ContainerState(rawValue: State ?? ""), labels: Labels ?? [:],
-            ports: (Ports ?? []).compactMap(\.port), networks: networks)
+            ports: (Ports ?? []).compactMap(\.port), networks: networks, endpoints: Set(endpoints), image: Image ?? "",
+            usesHostNetwork: HostConfig?.NetworkMode == "host",
+            health: Health?.Status.flatMap(ContainerHealth.init(rawValue:)) ?? ContainerHealth(status: Status ?? ""))
     }
 }
 
@@ -106,9 +147,11 @@ private struct ToldEvent: Decodable {
         // `exec_start: sh -c true`, `health_status: healthy`
         let word = action.prefix { $0 != ":" }
         let attributes = Actor?.Attributes ?? [:]
+        let rest = action.dropFirst(word.count).drop { $0 == ":" || $0 == " " }
+        let health = word == "health_status" ? ContainerHealth(rawValue: String(rest)) : nil
         return .container(
             ContainerEvent(
                 action: String(word), container: id, name: attributes["name"].map { String($0.drop { $0 == "/" }) },
-                signal: attributes["signal"].flatMap { Int($0) }))
+                signal: attributes["signal"].flatMap { Int($0) }, health: health))
     }
 }

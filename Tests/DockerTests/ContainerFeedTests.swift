@@ -15,9 +15,12 @@ import Testing
     private static let gone = DockerError(.unreachable, "nobody answers")
 
     /// Runs a feed as long as `body`, which takes its updates one by one.
-    private func running(_ body: (Updates) async throws -> Void) async throws {
+    private func running(
+        readsEnvironments: Bool = false, _ body: (Updates) async throws -> Void
+    ) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let feed = ContainerFeed(engine: engine, logger: logger, clock: clock, random: { 0 })
+        let feed = ContainerFeed(
+            engine: engine, readsEnvironments: readsEnvironments, logger: logger, clock: clock, random: { 0 })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await feed.run() }
             try await body(Updates(feed.updates))
@@ -34,8 +37,8 @@ import Testing
         }
     }
 
-    /// Podman answers a subscription with its first event only.
-    @Test func listsAlsoWhenASubscriptionIsNotAnswered() async throws {
+    /// Podman answers a subscription with its first event only (podman#23712).
+    @Test(.row("R7")) func listsAlsoWhenASubscriptionIsNotAnswered() async throws {
         engine.keepsSubscriptionsToItself()
         try await running { updates in
             await clock.untilSleeping()
@@ -98,6 +101,25 @@ import Testing
         }
     }
 
+    /// As Podman without root ends them, after some 95 s (podman#8751): what happened meanwhile nobody tells.
+    @Test(.row("R7")) func eventsThatEndAgainAndAgainAreFollowedByAListing() async throws {
+        try await running { updates in
+            #expect(await updates.next()?.listing == [])
+            for round in 1...3 {
+                await clock.untilSleeping()
+                clock.advance(by: .seconds(95))
+                #expect(await updates.next()?.listing != nil, "30 s are over")
+                let missed = [Container(id: "\(round)", names: ["redis"], state: .running)]
+                engine.has(missed)
+                engine.endsEvents()
+                #expect(await updates.next()?.lost == .unreachable)
+                await clock.untilSleeping { $0.contains(.milliseconds(50)) }
+                clock.advance(by: .milliseconds(50))
+                #expect(await updates.next()?.listing == missed)
+            }
+        }
+    }
+
     @Test func aListThatFailsIsALoss() async throws {
         try await running { updates in
             #expect(await updates.next()?.listing == [])
@@ -105,6 +127,49 @@ import Testing
             await clock.untilSleeping()
             clock.advance(by: .seconds(30))
             #expect(await updates.next()?.lost == .timedOut)
+        }
+    }
+
+    // MARK: Environments
+
+    @Test func readsTheEnvironmentOfEachContainerThatRunsOnce() async throws {
+        let variables = ["SERVICE_NAME": "redis"]
+        let ended = Container(id: "e", names: ["ended"], state: .exited)
+        engine.has([Self.redis, ended])
+        engine.has(environments: ["r": variables])
+        try await running(readsEnvironments: true) { updates in
+            for _ in 0..<2 {
+                let listing = try #require(await updates.next()?.listing)
+                #expect(listing.map(\.environment) == [variables, [:]])
+                await clock.untilSleeping()
+                clock.advance(by: .seconds(30))
+            }
+            #expect(engine.calls.filter { $0 == .inspect("r") }.count == 1 && !engine.calls.contains(.inspect("e")))
+        }
+    }
+
+    /// The list is older than the answer.
+    @Test func whoHasGoneMeanwhileIsListedWithoutAnEnvironment() async throws {
+        engine.has([Self.redis])
+        try await running(readsEnvironments: true) { updates in
+            #expect(await updates.next()?.listing?.map(\.environment) == [[:]])
+        }
+    }
+
+    /// What is not known of a container must not be taken for nothing: it would get another name.
+    @Test func anEngineThatRefusesToSayIsLost() async throws {
+        engine.has([Self.redis])
+        engine.failsToInspect(DockerError(.refused, "403"))
+        try await running(readsEnvironments: true) { updates in
+            #expect(await updates.next()?.lost == .refused)
+        }
+    }
+
+    @Test func nobodyIsAskedForAnEnvironmentWithoutNeed() async throws {
+        engine.has([Self.redis])
+        try await running { updates in
+            #expect(await updates.next()?.listing == [Self.redis])
+            #expect(!engine.calls.contains(.inspect("r")))
         }
     }
 

@@ -7,84 +7,41 @@ import ServiceModel
 import TestSupport
 import Testing
 
-/// What a real engine said (Scripts/record-docker), and shapes after the API's published description, which are marked.
+/// Shapes that an engine may have, by the API's published description; what real ones said is in `RecordedEngineTests`.
 @Suite struct EngineJSONTests {
-    private static func recording(_ name: String) throws -> [UInt8] {
-        let path = "\(PackageRoot.path)/Tests/DockerTests/Fixtures/engine-20.10.24-\(name).json"
-        return Array(try Data(contentsOf: URL(filePath: path)))
+    @Test func readsWhoseNetworkItIs() throws {
+        let text =
+            #"[{"Id":"a","HostConfig":{"NetworkMode":"host"}},{"Id":"b","HostConfig":{"NetworkMode":"default"}}]"#
+        #expect(try EngineJSON.containers(Array(text.utf8)).map(\.usesHostNetwork) == [true, false])
     }
 
-    private static func containers() throws -> [String: Container] {
-        let list = try EngineJSON.containers(try recording("containers"))
-        return Dictionary(uniqueKeysWithValues: list.map { ($0.names.first ?? $0.id, $0) })
+    /// The words of moby's container/state.go; `Health` after the published description of API 1.52, not run.
+    @Test(arguments: [
+        (#""Status":"Up 3 seconds (healthy)""#, ContainerHealth.healthy),
+        (#""Status":"Up 2 minutes (unhealthy)""#, .unhealthy),
+        (#""Status":"Up 1 second (health: starting)""#, .starting), (#""Status":"Up 5 minutes (Paused)""#, .none),
+        (#""Status":"Up 5 minutes""#, .none), (#""Status":"Exited (0) 2 days ago""#, .none),
+        (#""Status":"Up 1 second","Health":{"Status":"unhealthy","FailingStreak":3}"#, .unhealthy),
+        (#""Status":"Up 3 seconds (healthy)","Health":{"Status":"none"}"#, .none),
+        (#""Status":"Up 3 seconds (healthy)","Health":{"Status":""}"#, .healthy),
+    ])
+    func readsHealth(_ fields: String, _ health: ContainerHealth) throws {
+        let text = #"[{"Id":"a","State":"running",\#(fields)}]"#
+        #expect(try EngineJSON.containers(Array(text.utf8)).map(\.health) == [health])
     }
 
-    @Test func readsTheListOfARealEngine() throws {
-        let found = try Self.containers()
-        #expect(Set(found.keys) == ["everywhere", "one-address", "inner", "paused", "ended", "created"])
-        let states = found.mapValues(\.state)
-        #expect(states["everywhere"] == .running && states["paused"] == .paused && states["ended"] == .exited)
-        #expect(states["created"] == .created)
-        #expect(found.values.allSatisfy { $0.id.count == 64 })
-    }
-
-    @Test func readsWhereAPortIsPublished() throws {
-        let found = try Self.containers()
-        let everywhere = try #require(found["everywhere"]).ports
-        let tcp = everywhere.filter { $0.number == 6379 && $0.transport == .tcp }.compactMap(\.binding)
-        #expect(Set(tcp.map(\.address)) == [.unspecifiedV4, .unspecifiedV6])
-        #expect(Set(tcp.map(\.port)).count == 1 && tcp[0].port >= 32768)
-        let udp = everywhere.filter { $0.transport == .udp }
-        #expect(udp.allSatisfy { $0.number == 53 && $0.binding?.port == 5300 } && !udp.isEmpty)
-        let one = try #require(found["one-address"]).ports
-        #expect(one.count == 1 && one[0].binding?.address == IPAddress("10.77.0.1"))
-        #expect(try #require(found["inner"]).ports == [ContainerPort(6379)], "exposed only")
-        #expect(try #require(found["ended"]).ports.allSatisfy { $0.binding == nil })
-    }
-
-    @Test func readsNamesLabelsAndOwnAddresses() throws {
-        let found = try Self.containers()
-        let everywhere = try #require(found["everywhere"])
-        #expect(everywhere.names == ["everywhere"], "a link's name for it is not its own")
-        #expect(everywhere.labels["legation.address"] == "10.77.0.1")
-        let own = try #require(everywhere.networks["bridge"]?.first)
-        #expect("\(own)".hasPrefix("172."))
-        #expect(try #require(found["inner"]).networks["inner"]?.map(\.description) == ["172.30.0.2"])
-        #expect(try #require(found["created"]).networks["bridge"]?.isEmpty == true)
-    }
-
-    @Test func readsTheEventsOfARealEngine() throws {
-        var splitter = LineSplitter()
-        let events = try splitter.lines(in: try Self.recording("events")).compactMap { try EngineJSON.event($0) }
-        let told = events.compactMap { event -> ContainerEvent? in
-            guard case .container(let one) = event else { return nil }
-            return one
+    @Test(arguments: [
+        ("health_status: healthy", ContainerHealth.healthy), ("health_status: unhealthy", .unhealthy),
+        ("health_status: starting", .starting), ("health_status", nil), ("health_status: dreaming", nil),
+        ("exec_start: healthy", nil),
+    ])
+    func readsWhatAHealthCheckHasComeTo(_ action: String, _ health: ContainerHealth?) throws {
+        let text = #"{"Type":"container","Action":"\#(action)","Actor":{"ID":"a"}}"#
+        guard case .container(let event)? = try EngineJSON.event(Array(text.utf8)) else {
+            Issue.record("no event of a container")
+            return
         }
-        #expect(events.contains(.other), "networks")
-        #expect(Set(told.map(\.container)).count == 1)
-        let life = told.map { $0.action + ($0.signal.map { " \($0)" } ?? "") }
-        #expect(
-            life == [
-                "create", "start", "kill 10", "pause", "unpause", "rename", "exec_create", "exec_start", "exec_die",
-                "kill 15", "die", "stop", "start", "restart", "kill 9", "die", "destroy",
-            ])
-        #expect(told.first?.name == "life" && told.last?.name == "afterlife")
-    }
-
-    /// After the published description of API 1.52, which drops `status`, `id` and `from`; not run.
-    @Test func readsAnEventOfANewerEngine() throws {
-        let text =
-            #"{"Type":"container","Action":"kill","Actor":{"ID":"abc","Attributes":{"name":"redis","signal":"15"}}}"#
-        let event = ContainerEvent(action: "kill", container: "abc", name: "redis", signal: 15)
-        #expect(try EngineJSON.event(Array(text.utf8)) == .container(event))
-    }
-
-    /// After Podman's documentation; not run.
-    @Test func readsAPortWithoutAddressAsPublishedEverywhere() throws {
-        let text =
-            #"[{"Id":"a","Names":["/r"],"State":"running","Ports":[{"PrivatePort":6379,"PublicPort":8000,"Type":"tcp"}]}]"#
-        let container = try #require(try EngineJSON.containers(Array(text.utf8)).first)
-        #expect(container.ports.first?.binding?.address == .unspecifiedV4)
+        #expect(event.health == health && !event.action.contains(":"))
     }
 
     @Test(arguments: [

@@ -10,6 +10,7 @@ import TestSupport
 final class ScriptedEngine: Engine {
     enum Call: Hashable, Sendable {
         case negotiate, follow, list
+        case inspect(String)
     }
 
     private struct State {
@@ -20,6 +21,8 @@ final class ScriptedEngine: Engine {
         var tellsOfSubscription = true
         var heard: (@Sendable (EngineEvent) -> Void)?
         var end = Signal()
+        var environments: [String: [String: String]] = [:]
+        var inspectFailure: DockerError?
     }
 
     private let state = Mutex(State())
@@ -27,6 +30,9 @@ final class ScriptedEngine: Engine {
     var calls: [Call] { state.withLock { $0.calls } }
 
     func has(_ containers: [Container]) { state.withLock { $0.containers = containers } }
+    /// By container; one that is not here is gone.
+    func has(environments: [String: [String: String]]) { state.withLock { $0.environments = environments } }
+    func failsToInspect(_ failure: DockerError?) { state.withLock { $0.inspectFailure = failure } }
     /// Nil: it answers.
     func fails(_ failure: DockerError?) { state.withLock { $0.failure = failure } }
     func failsToList(_ failure: DockerError?) { state.withLock { $0.listFailure = failure } }
@@ -51,6 +57,12 @@ final class ScriptedEngine: Engine {
         try called(.list)
         if let failure = state.withLock({ $0.listFailure }) { throw failure }
         return state.withLock { $0.containers }
+    }
+
+    func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]? {
+        try called(.inspect(container))
+        if let failure = state.withLock({ $0.inspectFailure }) { throw failure }
+        return state.withLock { $0.environments[container] }
     }
 
     func follow(
