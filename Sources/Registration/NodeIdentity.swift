@@ -79,23 +79,17 @@ package struct NodeIdentity: Sendable, Hashable {
             process: hex(random))
     }
 
-    /// The FNV-1a hash, 64 bits, of a boot id without the white space around it, in 16 hexadecimal digits: machines
-    /// need telling apart, their boot ids need not be in everybody's hands.
-    package static func bootHash(_ bootID: String) -> String {
-        // Offset basis and prime of draft-eastlake-fnv.
-        let isSpace = { (byte: UInt8) in byte == 10 || byte == 32 }
-        let hash = bootID.utf8.filter { !isSpace($0) }.reduce(UInt64(0xcbf2_9ce4_8422_2325)) {
-            ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3
-        }
-        return hex(hash)
-    }
+    /// A hash of a boot id without the white space around it: machines need telling apart, their boot ids need not be in
+    /// everybody's hands.
+    package static func bootHash(_ bootID: String) -> String { bootID.utf8.filter { $0 != 10 && $0 != 32 }.fnv1a }
 
     private static func hex(_ bits: UInt64) -> String {
         let digits = String(bits, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    private static func isAllowed(_ node: String) -> Bool {
+    /// Whether text can be a node's name, or a zone's.
+    package static func isAllowed(_ node: String) -> Bool {
         (1...100).contains(node.utf8.count)
             && node.utf8.allSatisfy { ServiceName.isAllowed($0) || $0 == UInt8(ascii: ":") }
     }

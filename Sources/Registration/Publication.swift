@@ -33,6 +33,8 @@ struct Publication: Sendable {
     static let uncertainty = Duration.seconds(30)
 
     let key: String
+    /// Whose words it is in; nil for our own.
+    let form: SecondForm?
     /// Nil for the presence key. Of a leaving one, what stands.
     private(set) var registration: Registration?
     private(set) var goal: Goal
@@ -51,8 +53,9 @@ struct Publication: Sendable {
     private(set) var wasPublished = false
     var lastNotice: RegistrationPlanner.Notice?
 
-    init(key: String, _ wanted: Wanted?) {
+    init(key: String, form: SecondForm? = nil, _ wanted: Wanted?) {
         self.key = key
+        self.form = form
         registration = wanted?.registration
         goal = wanted?.state == .draining ? .draining : .up
     }
@@ -76,9 +79,9 @@ struct Publication: Sendable {
         return modRevision != nil
     }
 
-    /// What to tell when a leaving one is gone; nil when it had not stood.
+    /// What to tell when a leaving one is gone, or one in a form that knows no draining; nil when it had not stood.
     var departure: RegistrationPlanner.Notice? {
-        guard goal == .leaving, modRevision != nil, let registration else { return nil }
+        guard goal == .leaving || form != nil, modRevision != nil, let registration else { return nil }
         return .withdrawn(registration, key: key)
     }
 

@@ -41,10 +41,27 @@ package struct Registration: Sendable, Hashable {
         self.instance = instance
         self.container = container
         self.proto = proto
-        // With the longest that the registrator itself adds: node (100 bytes), state and since.
-        let longest = record(node: String(repeating: "n", count: 100), state: .draining, since: "2026-11-22T11:00:00Z")
+        // With the longest that the registrator itself adds: node and zone (100 bytes each), state and since.
+        let name = String(repeating: "n", count: 100)
+        let longest = record(node: name, zone: name, state: .draining, since: "2026-11-22T11:00:00Z")
         guard longest.encoded().count <= InstanceRecord.maximumLength else {
             throw Problem(description: "the KEY=VALUE arguments make the value longer than 4 KiB")
+        }
+    }
+
+    /// - Throws: when one of its keys would be longer than readers take, or a form cannot name its service.
+    package func check(in layout: KeyLayout, also: [SecondForm], node: String) throws(Problem) {
+        var keys = [layout.key(service: service, instance: instance, node: node)]
+        for form in also {
+            guard let key = form.key(service: service, instance: instance) else {
+                throw Problem(
+                    description: "service \(service): \(form.kind.rawValue) allows \(SecondForm.allowedService)")
+            }
+            keys.append(key)
+        }
+        for key in keys where key.utf8.count > KeyLayout.maximumKeyLength {
+            throw Problem(
+                description: "key \(key): \(key.utf8.count) bytes; allowed are \(KeyLayout.maximumKeyLength)")
         }
     }
 
@@ -64,8 +81,12 @@ package struct Registration: Sendable, Hashable {
     }
 
     /// What stands in the registry.
-    package func record(node: String, state: InstanceRecord.State, since: String) -> InstanceRecord {
+    /// - Parameter zone: of the host; what the operator says of this instance goes before.
+    package func record(
+        node: String, zone: String?, state: InstanceRecord.State, since: String
+    ) -> InstanceRecord {
         var record = InstanceRecord(endpoint: endpoint)
+        record.zone = zone
         record.container = container
         record.proto = proto
         fields.apply(to: &record)

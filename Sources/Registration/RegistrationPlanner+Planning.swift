@@ -16,6 +16,8 @@ extension RegistrationPlanner {
         case yield
         /// There is nothing of ours, and there is to be nothing.
         case gone
+        /// There is something of ours, and there is to be nothing.
+        case remove(RegistryEntry)
     }
 
     /// - Parameter standing: what stands under each of `keys`; a key that is missing here is as we left it.
@@ -37,7 +39,8 @@ extension RegistrationPlanner {
         return plan
     }
 
-    /// Writes that need no reading: everything that we last wrote ourselves turns `draining`.
+    /// Writes that need no reading: everything that we last wrote ourselves turns `draining`, or goes where that cannot be
+    /// said.
     package mutating func drain(now: Moment) -> [RegistryWrite] {
         guard let lease else { return [] }
         return publications.indices.compactMap { index in
@@ -45,7 +48,10 @@ extension RegistrationPlanner {
                 return nil
             }
             let word = Publication.Word(registration: publications[index].registration, state: .draining)
-            let value = value(of: publications[index], word, now)
+            guard let value = value(of: publications[index], word, now) else {
+                publications[index].attempted(nil, now: now)
+                return .delete(publications[index].key, modRevision: revision)
+            }
             publications[index].attempted(word, now: now)
             return RegistryWrite(
                 key: publications[index].key, condition: .unchanged(modRevision: revision),
@@ -74,7 +80,7 @@ extension RegistrationPlanner {
     }
 
     private mutating func apply(
-        _ verdict: Verdict, to index: Int, _ word: Publication.Word, _ value: [UInt8], _ now: Moment,
+        _ verdict: Verdict, to index: Int, _ word: Publication.Word, _ value: [UInt8]?, _ now: Moment,
         _ plan: inout Plan
     ) {
         let key = publications[index].key
@@ -86,12 +92,11 @@ extension RegistrationPlanner {
             plan.notices += stood(index, as: word, at: entry.modRevision, now: now.elapsed)
         case .create:
             notice = publications[index].isMissed ? .changed(key: key) : nil
-            plan.writes.append(
-                RegistryWrite(key: key, condition: .absent, operation: .put(value, lease: lease)))
+            plan.writes.append(.create(key, value ?? [], lease: lease))
             publications[index].attempted(word, now: now)
         case .replace(let entry, let wasChanged):
             notice = wasChanged ? .changed(key: key) : nil
-            plan.writes.append(.replace(entry, with: value, lease: lease))
+            plan.writes.append(.replace(entry, with: value ?? [], lease: lease))
             publications[index].attempted(word, now: now)
         case .foreign(let node):
             notice = isLeaving ? nil : .foreignOwner(key: key, node: node)
@@ -104,6 +109,9 @@ extension RegistrationPlanner {
         case .gone:
             if !isWithdrawing, let departure = publications[index].departure { plan.notices.append(departure) }
             publications[index].vanished(now: now.elapsed)
+        case .remove(let entry):
+            plan.writes.append(.delete(key, modRevision: entry.modRevision))
+            publications[index].attempted(nil, now: now)
         }
         if let notice {
             if notice == publications[index].lastNotice {
@@ -115,8 +123,22 @@ extension RegistrationPlanner {
         publications[index].lastNotice = notice
     }
 
+    /// - Parameter value: that is to stand; nil: none.
     private func verdict(
-        on stands: Standing, of own: Publication, _ value: [UInt8], _ now: Moment
+        on stands: Standing, of own: Publication, _ value: [UInt8]?, _ now: Moment
+    ) -> Verdict {
+        let verdict = ownership(of: stands, own, value, now)
+        guard value == nil else { return verdict }
+        return switch verdict {
+        case .create: .gone
+        case .replace(let entry, _): .remove(entry)
+        case .foreign, .yield: .gone
+        case .settled, .known, .gone, .remove: verdict
+        }
+    }
+
+    private func ownership(
+        of stands: Standing, _ own: Publication, _ value: [UInt8]?, _ now: Moment
     ) -> Verdict {
         let isLeaving = isWithdrawing || own.goal == .leaving
         guard let entry = stands.entry else { return isLeaving ? .gone : .create }
@@ -131,17 +153,28 @@ extension RegistrationPlanner {
         if isLeaving, own.registration == nil || !own.wasPublished { return .gone }
         // Our presence key is ours whatever stands there: its name holds this process's random id.
         guard own.registration != nil else { return .replace(entry, wasChanged: own.modRevision != nil) }
-        let node = (try? InstanceRecord(decoding: entry.value))?.node
+        let node = node(of: entry, own, value)
         guard let other = entry.lease else {
             if own.wasPublished { return .replace(entry, wasChanged: true) }
-            return node == nil || node == identity.node ? .replace(entry, wasChanged: false) : .foreign(node: node)
+            // What says nothing of whose it is may be an operator's word about us; in another form, anybody's.
+            let isOurs = node == identity.node || node == nil && own.form == nil
+            return isOurs ? .replace(entry, wasChanged: false) : .foreign(node: node)
         }
         if formerLeases.contains(other) || !stands.isLeaseAlive { return .replace(entry, wasChanged: false) }
         guard node == identity.node else { return .foreign(node: node) }
         return own.wasPublished ? .yield : .replace(entry, wasChanged: false)
     }
 
-    private func value(of publication: Publication, _ word: Publication.Word, _ now: Moment) -> [UInt8] {
+    /// Whose an entry is that hangs on none of our leases; nil when that cannot be told. Other programs' forms do not say
+    /// it, but the lease may, on which the presence of a process of our node hangs too.
+    private func node(of entry: RegistryEntry, _ own: Publication, _ value: [UInt8]?) -> String? {
+        guard own.form != nil else { return (try? InstanceRecord(decoding: entry.value))?.node }
+        let isOurs = entry.lease.map { siblingLeases.contains($0) } ?? (entry.value == value)
+        return isOurs ? identity.node : nil
+    }
+
+    /// - Returns: nil when the form has no word for it.
+    private func value(of publication: Publication, _ word: Publication.Word, _ now: Moment) -> [UInt8]? {
         let since = publication.since ?? now.text
         guard let registration = word.registration else {
             return PresenceRecord(
@@ -149,6 +182,9 @@ extension RegistrationPlanner {
                 boot: identity.boot, since: since
             ).encoded()
         }
-        return registration.record(node: identity.node, state: word.state, since: since).encoded()
+        let record = registration.record(
+            node: identity.node, zone: identity.zone, state: word.state, since: since)
+        guard let form = publication.form else { return record.encoded() }
+        return form.value(record)
     }
 }

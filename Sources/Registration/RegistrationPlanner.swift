@@ -9,7 +9,8 @@ package import ServiceModel
 ///
 /// Pure: no clock, no store. One process publishes its presence key and one key for each wanted instance, all on its
 /// lease. What is wanted no longer turns `draining`, stays so for the drain time, and is deleted then; wanted again
-/// before that, it is `up` again by one write. An instance that changes is rewritten under its key, never deleted.
+/// before that, it is `up` again by one write. An instance that changes is rewritten under its key, never deleted. In the
+/// forms that know no state it stands as long as it takes new connections, and is deleted at once when it does not.
 /// Times are counted from one beginning, the same for all.
 package struct RegistrationPlanner: Sendable {
     /// A key as it was read.
@@ -65,6 +66,7 @@ package struct RegistrationPlanner: Sendable {
     }
 
     let layout: KeyLayout
+    let also: [SecondForm]
     let identity: NodeIdentity
     let drainTime: Duration
     /// The presence key first.
@@ -72,14 +74,23 @@ package struct RegistrationPlanner: Sendable {
     private(set) var lease: RegistryLease?
     private(set) var formerLeases: Set<RegistryLease> = []
     private(set) var isWithdrawing = false
+    /// Who calls itself as our node does, by the last reading: revisions of the presence keys, ours left out.
+    var siblings: [String: Int64] = [:]
+    var hasRival = false
+    /// The leases on which they hang: what stands on one of them is our node's, whatever it says.
+    var siblingLeases: Set<RegistryLease> = []
     /// Whether any instance of ours has ever stood.
     package private(set) var hasPublished = false
 
     /// - Parameters:
+    ///   - also: other programs' forms in which each instance stands as well.
     ///   - drainTime: from `draining` to the delete of what is no longer wanted.
     ///   - wanted: at the beginning; each under a key of its own.
-    package init(layout: KeyLayout, identity: NodeIdentity, drainTime: Duration, wanted: [Wanted]) {
+    package init(
+        layout: KeyLayout, also: [SecondForm] = [], identity: NodeIdentity, drainTime: Duration, wanted: [Wanted]
+    ) {
         self.layout = layout
+        self.also = also
         self.identity = identity
         self.drainTime = drainTime
         publications = [Publication(key: layout.presenceKey(node: identity.node, process: identity.process), nil)]
@@ -111,9 +122,11 @@ package struct RegistrationPlanner: Sendable {
     /// - Precondition: no two under one key.
     package mutating func wantedChanged(to wanted: [Wanted], at now: Duration) {
         guard !isWithdrawing else { return }
-        let keys = wanted.map { layout.key(service: $0.registration.service, instance: $0.registration.instance) }
+        let forms = wanted.flatMap { one in ([nil] + also).compactMap { publication(of: one, in: $0) } }
+        let keys = forms.filter { $0.form == nil }.map(\.key)
         precondition(Set(keys).count == keys.count, "two registrations under one key")
-        var new = Dictionary(uniqueKeysWithValues: zip(keys, wanted))
+        // Two names may be one in another form's: the first of them has it.
+        var new = Dictionary(forms.map { ($0.key, $0.wanted) }, uniquingKeysWith: { first, _ in first })
         for index in publications.indices where publications[index].registration != nil {
             if let wanted = new.removeValue(forKey: publications[index].key) {
                 publications[index].wanted(wanted)
@@ -122,7 +135,18 @@ package struct RegistrationPlanner: Sendable {
             }
         }
         removeDeparted()
-        publications += keys.compactMap { key in new[key].map { Publication(key: key, $0) } }
+        for (key, form, _) in forms {
+            guard let wanted = new.removeValue(forKey: key) else { continue }
+            publications.append(Publication(key: key, form: form, wanted))
+        }
+    }
+
+    private func publication(
+        of wanted: Wanted, in form: SecondForm?
+    ) -> (key: String, form: SecondForm?, wanted: Wanted)? {
+        let (service, instance) = (wanted.registration.service, wanted.registration.instance)
+        if let form { return form.key(service: service, instance: instance).map { ($0, form, wanted) } }
+        return (layout.key(service: service, instance: instance, node: identity.node), nil, wanted)
     }
 
     /// From now on everything is to leave, and nothing is wanted.
@@ -166,30 +190,4 @@ package struct RegistrationPlanner: Sendable {
 
     /// Leaving ones of which nothing is left.
     mutating func removeDeparted() { publications.removeAll { $0.goal == .leaving && $0.hasLeftNoTrace } }
-
-    // MARK: What is known
-
-    /// Whether the key, if nobody has touched it, says what it is to say.
-    package func isSettled(_ key: String) -> Bool {
-        publications.contains { $0.key == key && $0.says($0.word(isWithdrawing: isWithdrawing)) }
-    }
-
-    /// Whether the key stands as we wrote it, to be told from a listing without values.
-    package func isUndisturbed(_ key: String, _ entry: RegistryEntry?) -> Bool {
-        guard let entry, let own = publications.first(where: { $0.key == key }) else { return false }
-        return lease != nil && entry.lease == lease && entry.modRevision == own.modRevision
-    }
-
-    package func isOwn(_ lease: RegistryLease) -> Bool { lease == self.lease || formerLeases.contains(lease) }
-
-    /// A living registrator of another machine that goes by our name, if there is one.
-    /// - Parameter presences: everything below our node's range. A key that stands counts as alive: its lease, when it
-    ///   ends, takes it away.
-    package func rival(among presences: [RegistryEntry]) -> PresenceRecord? {
-        for entry in presences {
-            guard let record = try? PresenceRecord(decoding: entry.value, node: identity.node) else { continue }
-            if record.boot != identity.boot { return record }
-        }
-        return nil
-    }
 }

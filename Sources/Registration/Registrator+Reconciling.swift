@@ -7,20 +7,65 @@ import Synchronization
 // MARK: Reading what stands, writing what should
 
 extension Registrator {
+    /// - Parameter heads: what `heads()` has just said.
     /// - Returns: whether some key is in other hands; nil when the store changed meanwhile, so that it has to be read
     ///   again.
-    func reconcile() async throws(RegistryError) -> Bool? {
-        let standing = try await read()
+    func reconcile(_ heads: [String: RegistryEntry]) async throws(RegistryError) -> Bool? {
+        let standing = try await read(heads)
         let now = self.now()
         let plan = planner.withLock { $0.plan(standing: standing, now: now) }
         log.tell(plan.notices, repeated: plan.repeated)
         return try await commit(plan.writes) ? plan.isContested : nil
     }
 
+    /// What stands among our keys and between them, without values: usually one request, and as long as nothing has changed
+    /// all that upkeep takes.
+    func heads() async throws(RegistryError) -> [String: RegistryEntry] {
+        let presences = configuration.layout.nodeRange(configuration.identity.node)
+        while true {
+            let keys = planner.withLock { $0.keys }
+            let ranges = upkeep.withLock { $0 }.ranges(of: keys, presences: presences)
+            do throws(RegistryError) {
+                let heads = try await heads(in: ranges)
+                upkeep.withLock { $0.listed(own: keys.count, all: heads.count) }
+                return heads
+            } catch {
+                guard error.code == .permissionDenied, upkeep.withLock({ $0.refused() }) else { throw error }
+            }
+        }
+    }
+
+    private func heads(in ranges: [RegistryRange]) async throws(RegistryError) -> [String: RegistryEntry] {
+        var heads: [String: RegistryEntry] = [:]
+        var rest = ranges[...]
+        while !rest.isEmpty {
+            let results = await withTaskGroup { group in
+                for range in rest.prefix(Self.parallelReads) { group.addTask { await self.listed(range) } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            for result in results {
+                for entry in try result.get().entries { heads[entry.key] = entry }
+            }
+            rest = rest.dropFirst(Self.parallelReads)
+        }
+        return heads
+    }
+
+    private func listed(_ range: RegistryRange) async -> Result<RegistryListing, RegistryError> {
+        do throws(RegistryError) {
+            return .success(try await store.list(range, keysOnly: true))
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// What stands under our keys, without those that stand as we left them.
-    private func read() async throws(RegistryError) -> [String: RegistrationPlanner.Standing] {
-        var standing: [String: RegistrationPlanner.Standing] = [:]
-        var rest = planner.withLock { $0.keys }[...]
+    private func read(
+        _ heads: [String: RegistryEntry]
+    ) async throws(RegistryError) -> [String: RegistrationPlanner.Standing] {
+        let (known, keys) = planner.withLock { $0.reading(heads) }
+        var standing = known
+        var rest = keys[...]
         while !rest.isEmpty {
             let results = await withTaskGroup { group in
                 for key in rest.prefix(Self.parallelReads) { group.addTask { await (key, self.read(key)) } }
@@ -32,13 +77,8 @@ extension Registrator {
         return standing
     }
 
-    /// - Returns: nil when the key stands as we left it, and as it is to stand.
-    private func read(_ key: String) async -> Result<RegistrationPlanner.Standing?, RegistryError> {
+    private func read(_ key: String) async -> Result<RegistrationPlanner.Standing, RegistryError> {
         do throws(RegistryError) {
-            if planner.withLock({ $0.isSettled(key) }) {
-                let head = try await store.list(.key(key), keysOnly: true).entries.first
-                if planner.withLock({ $0.isUndisturbed(key, head) }) { return .success(nil) }
-            }
             let entry = try await store.list(.key(key)).entries.first
             var isAlive = false
             if let lease = entry?.lease, !planner.withLock({ $0.isOwn(lease) }) {

@@ -37,7 +37,7 @@ extension Registrator {
                 let quick = isFirst ? planner.withLock { $0.drain(now: now) } : []
                 isFirst = false
                 if !quick.isEmpty, try await commit(quick) { return true }
-                if try await reconcile() != nil { return true }
+                if try await reconcile(heads()) != nil { return true }
             } catch {
                 if error.code == .outOfSpace { return false }
                 if error.code == .cancelled { throw error }

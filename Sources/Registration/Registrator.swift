@@ -25,6 +25,7 @@ package final class Registrator: Sendable {
     private let wallClock: @Sendable () -> Date
     private let random: @Sendable () -> Double
     let planner: Mutex<RegistrationPlanner>
+    let upkeep: Mutex<UpkeepRanges>
     private let changes = Signal()
     private let withdrawal: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
@@ -54,8 +55,11 @@ package final class Registrator: Sendable {
         log = RegistratorLog(logger: logger, node: configuration.identity.node)
         planner = Mutex(
             RegistrationPlanner(
-                layout: configuration.layout, identity: configuration.identity, drainTime: configuration.drainTime,
-                wanted: registrations.map { Wanted($0) }))
+                layout: configuration.layout, also: configuration.also, identity: configuration.identity,
+                drainTime: configuration.drainTime, wanted: registrations.map { Wanted($0) }))
+        // There a role is confined to its node's keys, and to its node's presences.
+        let own = configuration.layout.order == .nodeFirst ? [configuration.layout.root] : []
+        upkeep = Mutex(UpkeepRanges(apart: own + configuration.also.map(\.root)))
         withdrawal = AsyncStream.makeStream()
     }
 
@@ -71,13 +75,15 @@ package final class Registrator: Sendable {
         changes.raise()
     }
 
-    /// Asks `run()` to take the instances back and return; a second call changes nothing.
+    /// Asks `run()` to take the instances back, or to leave them as `onExit` says, and return; a second call changes
+    /// nothing.
     package func withdraw() { withdrawal.continuation.finish() }
 
     /// Publishes until `withdraw()` has been carried out or the store has stopped.
-    /// - Throws: `CancellationError` when cancelled: the lease is revoked then, without draining.
+    /// - Throws: `CancellationError` when cancelled: nothing is drained then.
     package func run() async throws {
-        try await store.withOwner(timeToLive: configuration.timeToLive) { owner in
+        let end: OwnerEnd = configuration.onExit == .keep ? .expire : .revoke
+        try await store.withOwner(timeToLive: configuration.timeToLive, atEnd: end) { owner in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 group.addTask { [self] in
                     try await follow(owner)
@@ -98,7 +104,10 @@ package final class Registrator: Sendable {
                 while let result = await group.nextResult() { _ = result }
             }
             try Task.checkCancellation()
-            await leave(owner)
+            switch configuration.onExit {
+            case .deregister: await leave(owner)
+            case .keep: log.left(planner.withLock { $0.standing }, for: configuration.timeToLive)
+            }
         }
     }
 
@@ -140,6 +149,8 @@ package final class Registrator: Sendable {
     private func keep() async throws {
         var backoff = Backoff.ofWriter
         while true {
+            // A pass that is cancelled fails as if the store were away, which is nobody's news.
+            try Task.checkCancellation()
             let outcome = await pass()
             try Task.checkCancellation()
             switch outcome {
@@ -164,13 +175,11 @@ package final class Registrator: Sendable {
     /// Looks at what stands and mends it.
     private func pass() async -> Outcome {
         do throws(RegistryError) {
-            let nodeRange = configuration.layout.nodeRange(configuration.identity.node)
-            let presences = try await store.list(nodeRange)
-            let (rival, hasPublished) = planner.withLock { ($0.rival(among: presences.entries), $0.hasPublished) }
-            log.rival(rival)
-            if rival != nil, !hasPublished { return .rival(asOf: presences.revision) }
-            for _ in 0..<Self.immediateAttempts {
-                guard let isContested = try await reconcile() else { continue }
+            var heads = try await heads()
+            if let revision = try await rivalry(heads) { return .rival(asOf: revision) }
+            for attempt in 0..<Self.immediateAttempts {
+                if attempt > 0 { heads = try await self.heads() }
+                guard let isContested = try await reconcile(heads) else { continue }
                 log.succeeded()
                 return isContested ? .contested : .settled
             }
@@ -182,6 +191,20 @@ package final class Registrator: Sendable {
             await removeLeaving()
             return .failed(atLeast: Self.outOfSpaceDelay)
         }
+    }
+
+    /// Reads what the registrators of our node say of themselves, if others are there than the last time.
+    /// - Returns: of a rival the revision at which it stood, as long as nothing of ours stands beside it.
+    private func rivalry(_ heads: [String: RegistryEntry]) async throws(RegistryError) -> Int64? {
+        let nodeRange = configuration.layout.nodeRange(configuration.identity.node)
+        let siblings = heads.values.filter { nodeRange.contains($0.key) }
+        guard planner.withLock({ $0.areNews(siblings) }) else { return nil }
+        let presences = try await store.list(nodeRange)
+        let (rival, hasPublished) = planner.withLock { planner in
+            (planner.presencesRead(presences.entries), planner.hasPublished)
+        }
+        log.rival(rival)
+        return rival != nil && !hasPublished ? presences.revision : nil
     }
 
     func now() -> RegistrationPlanner.Moment {

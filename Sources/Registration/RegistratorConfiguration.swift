@@ -6,12 +6,16 @@ package import Registry
 /// What a `Registrator` goes by.
 package struct RegistratorConfiguration: Sendable {
     package var layout: KeyLayout
+    /// Other programs' forms in which each instance stands as well (`--also`).
+    package var also: [SecondForm] = []
     package var identity: NodeIdentity
     /// Of the lease (`--ttl`): how long after this process's death its keys stand. 10 s is short enough to notice
     /// a death and long enough to survive an election of etcd.
     package var timeToLive = Duration.seconds(10)
     /// From `draining` to the delete (`--drain-time`): proxies have long heard by then.
     package var drainTime = Duration.seconds(1)
+    /// What becomes of our entries when we are told to end (`--on-exit`).
+    package var onExit = ExitPolicy.deregister
     /// How often our keys are looked after (docs/promises.md, "Registration").
     package var upkeep = Duration.seconds(30)
 
@@ -19,6 +23,14 @@ package struct RegistratorConfiguration: Sendable {
         self.layout = layout
         self.identity = identity
     }
+}
+
+/// What a registrator leaves behind when it is told to end.
+package enum ExitPolicy: String, Sendable, Hashable, CaseIterable {
+    /// Nothing: its entries drain, and are deleted.
+    case deregister
+    /// Everything, for as long as the lease lives: who is started again within that time goes on with it.
+    case keep
 }
 
 /// What has happened to a `Registrator` since it was made.

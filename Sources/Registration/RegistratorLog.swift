@@ -131,6 +131,18 @@ final class RegistratorLog: Sendable {
             level: isExpected ? .debug : .error, "registry refuses a request", metadata: ["error": "\(error)"])
     }
 
+    /// They stay as they are until the lease ends.
+    func left(_ own: [(registration: Registration, key: String)], for timeToLive: Duration) {
+        for (registration, key) in own {
+            logger.info(
+                "left to the lease",
+                metadata: [
+                    "service": "\(registration.service)", "key": "\(key)",
+                    "seconds": "\(timeToLive.components.seconds)",
+                ])
+        }
+    }
+
     /// - Parameter isInOrder: they were said to be draining first.
     func withdrawn(_ own: [(registration: Registration, key: String)], isInOrder: Bool) {
         if !isInOrder { logger.warning("could not say draining; the lease's end says that we are gone") }

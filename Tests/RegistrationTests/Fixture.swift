@@ -5,6 +5,7 @@ import Registration
 import Registry
 import ServiceModel
 import Synchronization
+import TestSupport
 import Testing
 
 enum Fixture {
@@ -38,9 +39,19 @@ final class FaultyStore: RegistryStore {
     let store: MemoryStore
     /// Whether an owner is ever granted a lease.
     private let grants: Bool
+    /// Whether listings are refused that reach from one folder into another.
+    private let isConfined: Bool
     private let state = Mutex<(reads: Fault, puts: Fault, deletes: Fault, commits: Int)>((.none, .none, .none, 0))
+    private let listings = Recorder<Listing>()
 
-    init(_ store: MemoryStore, grants: Bool = true) {
+    /// What was asked for, also in vain.
+    struct Listing: Sendable, Hashable {
+        let range: RegistryRange
+        let keysOnly: Bool
+    }
+
+    init(_ store: MemoryStore, grants: Bool = true, isConfined: Bool = false) {
+        self.isConfined = isConfined
         self.store = store
         self.grants = grants
     }
@@ -51,6 +62,8 @@ final class FaultyStore: RegistryStore {
 
     /// Transactions asked for, also in vain.
     var commits: Int { state.withLock { $0.commits } }
+
+    var listed: [Listing] { listings.all }
 
     private func apply(_ fault: Fault) async throws(RegistryError) {
         switch fault {
@@ -65,6 +78,8 @@ final class FaultyStore: RegistryStore {
     func run() async throws { try await store.run() }
 
     func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
+        listings.record(Listing(range: range, keysOnly: keysOnly))
+        if isConfined, range.reachesOverFolders { throw RegistryError(.permissionDenied, "injected") }
         try await apply(state.withLock { $0.reads })
         return try await store.list(range, keysOnly: keysOnly)
     }
@@ -76,14 +91,14 @@ final class FaultyStore: RegistryStore {
     }
 
     func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
         guard grants else {
             let (lifetimes, events) = AsyncStream.makeStream(of: OwnerEvent.self)
             defer { events.finish() }
             return try await body(UngrantedOwner(lifetimes: lifetimes))
         }
-        return try await store.withOwner(timeToLive: timeToLive, body)
+        return try await store.withOwner(timeToLive: timeToLive, atEnd: end, body)
     }
 
     func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {
@@ -108,5 +123,13 @@ final class FaultyStore: RegistryStore {
     private struct UngrantedOwner: RegistryOwner {
         var lease: RegistryLease? { nil }
         let lifetimes: AsyncStream<OwnerEvent>
+    }
+}
+
+extension RegistryRange {
+    fileprivate var reachesOverFolders: Bool {
+        guard case .span(let first, let end) = self else { return false }
+        func folder(_ key: String) -> Substring? { key.lastIndex(of: "/").map { key[...$0] } }
+        return folder(first) != folder(end)
     }
 }

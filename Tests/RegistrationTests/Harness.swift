@@ -21,15 +21,20 @@ struct Harness: MemoryHarness {
     /// - Parameter clock: nil for the real one.
     init(
         memory: MemoryStore = MemoryStore(), clock: ManualClock? = nil, identity: NodeIdentity = Fixture.identity(),
-        instances: [String] = ["i0"], drainTime: Duration = .milliseconds(100), grants: Bool = true
+        instances: [String] = ["i0"], services: [String] = ["redis"], drainTime: Duration = .milliseconds(100),
+        grants: Bool = true, isConfined: Bool = false, layout: KeyLayout = .standard,
+        _ change: (inout RegistratorConfiguration) -> Void = { _ in }
     ) throws {
         self.memory = memory
-        store = FaultyStore(memory, grants: grants)
-        var configuration = RegistratorConfiguration(layout: .standard, identity: identity)
+        store = FaultyStore(memory, grants: grants, isConfined: isConfined)
+        var configuration = RegistratorConfiguration(layout: layout, identity: identity)
         configuration.drainTime = drainTime
+        change(&configuration)
         registrator = Registrator(
             store: store, configuration: configuration,
-            registrations: try instances.map { try Fixture.registration(instance: $0) }, logger: log.logger,
+            registrations: try services.flatMap { service in
+                try instances.map { try Fixture.registration(instance: $0, service: service) }
+            }, logger: log.logger,
             clock: clock ?? ContinuousClock(), wallClock: { Date(timeIntervalSince1970: 1_795_345_200) },
             random: { 0.5 })
     }

@@ -69,7 +69,7 @@ extension MemoryHarness {
     func history(_ range: RegistryRange, from revision: Int64) async throws -> [String] {
         let end = "/end-of-history"
         try await put(end, text: "")
-        return try await memory.withWatch(.prefix("/"), from: revision) { events in
+        return try await memory.withWatch(.prefix(""), from: revision) { events in
             var seen: [String] = []
             for try await case .changes(_, let changes) in events {
                 for change in changes {

@@ -50,10 +50,9 @@ struct PlannerBench {
     /// - Returns: what is told.
     @discardableResult
     mutating func pass(_ fault: Fault = .none) -> [RegistrationPlanner.Notice] {
-        var standing: [String: RegistrationPlanner.Standing] = [:]
-        for key in planner.keys {
+        var (standing, keys) = planner.reading(entries)
+        for key in keys {
             let entry = entries[key]
-            if planner.isSettled(key), planner.isUndisturbed(key, entry) { continue }
             let isAlive = entry?.lease.map(livingLeases.contains) ?? false
             standing[key] = .init(entry, isLeaseAlive: isAlive)
         }

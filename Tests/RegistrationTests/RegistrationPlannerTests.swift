@@ -108,11 +108,12 @@ import Testing
             return
         }
         let standing = RegistryEntry(key: key, value: value, modRevision: 7, lease: lease)
-        #expect(!planner.isUndisturbed(key, standing))
+        #expect(planner.reading([key: standing]).keys == [key])
         let plan = plan(&planner, standing)
         #expect(
             plan.writes.isEmpty && plan.notices == [.registered(try Fixture.registration(instance: "i0"), key: key)])
-        #expect(planner.isUndisturbed(key, standing))
+        let reading = planner.reading([key: standing])
+        #expect(reading.keys.isEmpty && reading.standing[key] == nil)
         #expect(planner.removals() == [.delete(key, modRevision: 7)])
     }
 
@@ -211,6 +212,32 @@ import Testing
             try Registration(service: service, endpoint: Endpoint(endpoint.address, port: 0), instance: "i")
         }
         #expect(try Registration(service: service, endpoint: endpoint, fields: fits, instance: "i").fields == fits)
+    }
+
+    /// A node's name may take three bytes for each of its own in a key.
+    @Test func refusesAKeyThatNobodyWouldRead() throws {
+        let service = try #require(ServiceName(String(repeating: "s", count: 190)))
+        let endpoint = try #require(Endpoint("10.0.0.1:80"))
+        let registration = try Registration(
+            service: service, endpoint: endpoint, instance: String(repeating: "i", count: 200))
+        let node = String(repeating: ":", count: 40)
+        var layout = KeyLayout.standard
+        try registration.check(in: layout, also: [], node: node)
+        layout.order = .nodeFirst
+        #expect(throws: Registration.Problem.self) { try registration.check(in: layout, also: [], node: node) }
+        try registration.check(in: layout, also: [], node: "hostA")
+    }
+
+    @Test func refusesAServiceThatAFormCannotName() throws {
+        let service = try #require(ServiceName("a..b"))
+        let registration = try Registration(
+            service: service, endpoint: try #require(Endpoint("10.0.0.1:80")), instance: "i")
+        let forms = try ["naming", "registrator"].map { try #require(SecondForm($0)) }
+        try registration.check(in: .standard, also: forms, node: "hostA")
+        let skydns = try #require(SecondForm("skydns"))
+        #expect(throws: Registration.Problem.self) {
+            try registration.check(in: .standard, also: forms + [skydns], node: "hostA")
+        }
     }
 }
 

@@ -14,7 +14,8 @@ import Testing
             try await harness.untilPublished()
             try await eventually { harness.log.count(of: "registered") == 2 }
         }
-        #expect(took >= .milliseconds(150) && took < .milliseconds(1150))
+        #expect(took >= .milliseconds(150))
+        expectWithin(took, "withdrawal", promise: .milliseconds(1150))
         let history = try await harness.history(.prefix("/services"), from: start + 1)
         #expect(
             history == [
@@ -24,6 +25,12 @@ import Testing
             ])
         #expect(try await harness.memory.remaining(of: RegistryLease(1)) == nil)
         #expect(harness.log.count(of: "withdrawn") == 2)
+    }
+
+    /// Three times the promise, and 2 s at the least: a busy machine is no broken one.
+    private func expectWithin(_ took: Duration, _ what: String, promise: Duration) {
+        report(took, what, promise: promise)
+        #expect(took <= max(promise * 3, .seconds(2)), "\(what)")
     }
 
     @Test func aWatcherSeesDrainingWithin300Milliseconds() async throws {
@@ -37,9 +44,7 @@ import Testing
             harness.registrator.withdraw()
             try await harness.until { record, _ in record.state == .draining }
             let measured = start.duration(to: clock.now)
-            report(measured, "draining after a withdrawal", promise: .milliseconds(300))
-            // Three times the promise: a busy machine is no broken one.
-            #expect(measured < .milliseconds(300) * 3)
+            expectWithin(measured, "draining after a withdrawal", promise: .milliseconds(300))
             try await group.waitForAll()
             #expect(start.duration(to: clock.now) >= .seconds(1))
         }
@@ -110,7 +115,7 @@ import Testing
             try await eventually { harness.log.count(of: "registered") == 1 }
             harness.store.fail(reads: .silence, puts: .silence, deletes: .silence)
         }
-        #expect(took <= drainTime + .seconds(1))
+        expectWithin(took, "withdrawal from a silent store", promise: drainTime + .seconds(1))
         #expect(harness.log.count(of: "could not say draining; the lease's end says that we are gone") == 1)
     }
 
@@ -122,7 +127,7 @@ import Testing
             harness.store.fail(
                 reads: .error(.unavailable), puts: .error(.unavailable), deletes: .error(.unavailable))
         }
-        #expect(took <= .milliseconds(1300))
+        expectWithin(took, "withdrawal from a store that refuses", promise: .milliseconds(1300))
     }
 
     /// A full store takes no value, but a delete: the key goes by one delete of its own, at once.
@@ -173,6 +178,35 @@ import Testing
             history == [
                 "up \(Harness.key)", "up \(Harness.key)", "draining \(Harness.key)", "gone \(Harness.key)",
             ])
+    }
+
+    /// Nothing is written, and whoever comes next goes on with what stands: nobody sees that there was an end.
+    @Test func whatIsKeptStandsForTheNextProcess() async throws {
+        let first = try Harness { $0.onExit = .keep }
+        let start = first.memory.health.revision
+        _ = try await first.withdrawing {
+            try await first.untilPublished()
+            try await eventually { first.log.count(of: "registered") == 1 }
+        }
+        #expect(first.log.count(of: "left to the lease") == 1 && first.log.count(of: "withdrawn") == 0)
+        let kept = try #require(try await first.entry())
+        let former = try #require(kept.lease)
+        let left = try #require(try await first.memory.remaining(of: former))
+        #expect(left > .seconds(5) && left <= .seconds(10), "it ends by itself")
+        let second = try Harness(memory: first.memory, identity: Fixture.identity(process: "p2"))
+        try await second.running {
+            let entry = try await second.until { $1.lease != former }
+            first.memory.revoke(former)
+            #expect(try await second.entry() == entry)
+            let history = try await first.history(.key(Harness.key), from: start + 1)
+            #expect(history == ["up \(Harness.key)", "up \(Harness.key)"])
+        }
+    }
+
+    @Test func beforeAnythingWasPublishedThereIsNothingToKeep() async throws {
+        let harness = try Harness(grants: false) { $0.onExit = .keep }
+        let took = try await harness.withdrawing {}
+        #expect(took < .seconds(5) && harness.log.count(of: "left to the lease") == 0)
     }
 
     @Test func cancellationRevokesWithoutDraining() async throws {

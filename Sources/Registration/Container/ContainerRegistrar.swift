@@ -8,8 +8,8 @@ package import Registry
 package import ServiceModel
 import Synchronization
 
-/// Publishes one port of a container for as long as it runs: waits for the container, publishes where it can be reached,
-/// follows it through stops and restarts, and takes it back in good order.
+/// Publishes ports of containers for as long as they run: waits for the containers, publishes where they can be reached,
+/// follows them through stops and restarts, and takes all of it back in good order.
 ///
 /// An engine that is away is not one without containers: what is published stays while it accepts connections, for two
 /// minutes at most.
@@ -19,8 +19,10 @@ import Synchronization
 package final class ContainerRegistrar: Sendable {
     private struct State {
         var situation: ContainerSituation
-        /// From the first publication on.
+        /// From the first publication on, or with labels from the first listing on.
         var registrator: Registrator?
+        /// Probes under way.
+        var probing = 0
     }
 
     private let configuration: ContainerRegistrarConfiguration
@@ -41,7 +43,7 @@ package final class ContainerRegistrar: Sendable {
 
     /// - Parameters:
     ///   - updates: of the engine; one consumer. When it ends, the engine counts as lost.
-    ///   - prober: for the published address, while the engine is away.
+    ///   - prober: for published addresses: before they are, and while the engine is away.
     ///   - wallClock: for `since`.
     ///   - random: 0..<1, for the jitter of retries.
     ///   - process: 64 random bits, different for each start.
@@ -63,7 +65,7 @@ package final class ContainerRegistrar: Sendable {
         self.wallClock = wallClock
         self.random = random
         self.process = process
-        state = Mutex(State(situation: ContainerSituation(configuration.selector, host.surroundings)))
+        state = Mutex(State(situation: ContainerSituation(configuration.claims, host.surroundings)))
     }
 
     /// Asks `run()` to take back what it has published and return; a second call changes nothing. Before anything was
@@ -75,8 +77,8 @@ package final class ContainerRegistrar: Sendable {
     }
 
     /// Publishes until `withdraw()` has been carried out or the store has stopped.
-    /// - Throws: `IdentityError` or `Registration.Problem` when the container, seen for the first time, cannot be
-    ///   published; `CancellationError` when cancelled: the lease is revoked then, without draining.
+    /// - Throws: `IdentityError` or `Registration.Problem` when the one container, seen for the first time, cannot be
+    ///   published (what labels claim is only logged then); `CancellationError` when cancelled: the lease is revoked then, without draining.
     package func run() async throws {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask { [self] in
@@ -115,7 +117,6 @@ package final class ContainerRegistrar: Sendable {
     private func updated(_ update: ContainerUpdate) {
         state.withLock { $0.situation.updated(update, now: elapsed()) }
         changes.raise()
-        if case .lost = update { probes.raise() }
     }
 
     // MARK: Concluding
@@ -126,66 +127,59 @@ package final class ContainerRegistrar: Sendable {
     /// Says to the registrator what is wanted, whenever that has changed.
     private func conclude() async throws {
         var publisher = ContainerPublisher(configuration: configuration, host: host, process: process)
-        var log = ContainerLog(logger: logger, selector: configuration.selector)
-        var last: ContainerVerdict?
+        var log = ContainerLog(logger: logger, claims: configuration.claims)
+        var last: ContainerSituation.View?
+        var outcome = ContainerPublisher.Outcome()
         var nextTry: Duration?
+        var published: [Wanted]?
         while true {
-            let (view, deadline) = state.withLock { state in
-                let now = elapsed()
-                return (state.situation.view(now: now), state.situation.deadline(now: now))
+            let (view, lost) = state.withLock { ($0.situation.view(now: elapsed()), $0.situation.lost) }
+            log.engine(lost: lost)
+            if view != last || nextTry.map({ $0 <= elapsed() }) ?? false {
+                outcome = await publisher.outcome(of: view)
+                try judge(outcome)
+                (last, nextTry) = (view, outcome.isUnfinished ? elapsed() + Self.retryPause : nil)
+                meet(outcome, as: publisher.identity)
             }
-            log.engine(lost: view.lost)
-            if view.verdict != last || nextTry.map({ $0 <= elapsed() }) ?? false {
-                last = view.verdict
-                let isDone = try await follow(view, &publisher, &log)
-                nextTry = isDone ? nil : elapsed() + Self.retryPause
+            let (decision, deadline) = state.withLock { state in
+                state.situation.offered(outcome.offers, now: elapsed())
+                return (state.situation.decision(now: elapsed()), state.situation.deadline(now: elapsed()))
             }
+            log.tell(view, outcome, decision)
+            if decision.wanted != published ?? [] {
+                state.withLock { $0.registrator }?.publish(decision.wanted)
+                published = decision.wanted
+            }
+            probes.raise()
             await changes.wait(until: [deadline, nextTry].compactMap(\.self).min(), by: clock, elapsed)
             try Task.checkCancellation()
         }
     }
 
-    /// - Returns: false when it is to be tried again: an interface may get its address, a name its answer.
-    private func follow(
-        _ view: ContainerSituation.View, _ publisher: inout ContainerPublisher, _ log: inout ContainerLog
-    ) async throws -> Bool {
-        switch view.verdict {
-        case .absent(let why):
-            log.absent(why)
-            publish([])
-        case .present(let sighting):
-            do {
-                let registration = try await publisher.registration(of: sighting, view.engine)
-                log.found(sighting, at: registration.endpoint)
-                publish([Wanted(registration, sighting.state)], as: publisher.identity)
-            } catch {
-                // Whether the way to it was misjudged by us or is not there at all: nobody has yet relied on it.
-                guard state.withLock({ $0.registrator != nil }) else { throw error }
-                log.unpublishable(error)
-                publish([])
-                return false
-            }
-        }
-        return true
+    /// Whether the way to an operator's container was misjudged by us or is not there at all: nobody has yet relied on it.
+    private func judge(_ outcome: ContainerPublisher.Outcome) throws {
+        guard !configuration.claims.areLabelled, state.withLock({ $0.registrator == nil }) else { return }
+        if let error = outcome.unidentified { throw error }
+        for case .failure(let error) in outcome.results.map(\.result) { throw error }
     }
 
-    /// - Parameter identity: known once something can be published; then the registrator is made.
-    private func publish(_ wanted: [Wanted], as identity: NodeIdentity? = nil) {
-        let (registrator, isNew) = state.withLock { state in
-            state.situation.published = wanted.first?.registration.endpoint
-            let isNew = state.registrator == nil
-            if isNew, let identity { state.registrator = makeRegistrator(as: identity) }
-            return (state.registrator, isNew)
+    /// Makes the registrator once it is known who we are, and that there is something to publish or may be any time.
+    private func meet(_ outcome: ContainerPublisher.Outcome, as identity: NodeIdentity?) {
+        guard let identity, configuration.claims.areLabelled || !outcome.offers.isEmpty else { return }
+        let registrator = state.withLock { state -> Registrator? in
+            guard state.registrator == nil else { return nil }
+            state.registrator = makeRegistrator(as: identity)
+            return state.registrator
         }
-        registrator?.publish(wanted)
-        if isNew, let registrator { registrators.continuation.yield(registrator) }
-        probes.raise()
+        if let registrator { registrators.continuation.yield(registrator) }
     }
 
     private func makeRegistrator(as identity: NodeIdentity) -> Registrator {
         var settings = RegistratorConfiguration(layout: configuration.layout, identity: identity)
+        settings.also = configuration.also
         settings.timeToLive = configuration.timeToLive
         settings.drainTime = configuration.drainTime
+        settings.onExit = configuration.onExit
         return Registrator(
             store: store, configuration: settings, registrations: [], logger: logger, clock: clock,
             wallClock: wallClock, random: random)
@@ -193,19 +187,35 @@ package final class ContainerRegistrar: Sendable {
 
     // MARK: Probing
 
-    /// Looks after what is published while the engine does not.
+    /// At once: 300 containers that a host's start brings are asked in a moment, and descriptors are few.
+    private static let probesAtOnce = 64
+
+    /// Asks whether ports accept connections: before they are published, and while the engine is away.
     private func probe() async throws {
-        while true {
-            let next = state.withLock { $0.situation.nextProbe }
-            guard let next, next.dueAt <= elapsed() else {
-                await probes.wait(until: next?.dueAt, by: clock, elapsed)
+        try await withThrowingDiscardingTaskGroup { group in
+            while true {
+                let (due, next) = state.withLock { state in
+                    let now = elapsed()
+                    let room = Self.probesAtOnce - state.probing
+                    let due = state.situation.takeProbes(now: now, limit: room)
+                    state.probing += due.count
+                    return (due, due.count < room ? state.situation.nextProbe(now: now) : nil)
+                }
+                for probe in due { group.addTask { await self.carryOut(probe) } }
+                await probes.wait(until: next, by: clock, elapsed)
                 try Task.checkCancellation()
-                continue
             }
-            let accepts = await prober.accepts(next.endpoint, within: EngineOutage.probeLimit)
-            try Task.checkCancellation()
-            state.withLock { $0.situation.probed(next, accepts, now: elapsed()) }
-            changes.raise()
         }
+    }
+
+    private func carryOut(_ probe: InstanceWatch.Probe) async {
+        let accepts = await prober.accepts(probe.id.endpoint, within: EngineOutage.probeLimit)
+        state.withLock { state in
+            state.probing -= 1
+            // An answer to nobody is none.
+            if !Task.isCancelled { state.situation.probed(probe, accepts, now: elapsed()) }
+        }
+        changes.raise()
+        probes.raise()
     }
 }

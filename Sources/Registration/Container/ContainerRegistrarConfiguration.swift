@@ -6,16 +6,15 @@ package import ServiceModel
 
 /// What a `ContainerRegistrar` goes by.
 package struct ContainerRegistrarConfiguration: Sendable {
-    package var selector: ContainerSelector
-    package var service: ServiceName
-    /// What the operator adds.
-    package var fields = RecordFields.none
-    /// `--instance`; nil for `<node>:<container>:<port>`.
-    package var instance: String?
+    /// Of what is published.
+    package var claims: ContainerClaims
     package var layout: KeyLayout
-    /// Of the lease and before the delete: see `RegistratorConfiguration`.
+    /// Other programs' forms in which each instance stands as well.
+    package var also: [SecondForm] = []
+    /// Of the lease, before the delete, and in the end: see `RegistratorConfiguration`.
     package var timeToLive = Duration.seconds(10)
     package var drainTime = Duration.seconds(1)
+    package var onExit = ExitPolicy.deregister
     package var zone: String?
     /// Of the program.
     package var version: String
@@ -26,9 +25,8 @@ package struct ContainerRegistrarConfiguration: Sendable {
     /// `--allow-loopback`.
     package var allowsLoopback = false
 
-    package init(selector: ContainerSelector, service: ServiceName, layout: KeyLayout, version: String) {
-        self.selector = selector
-        self.service = service
+    package init(claims: ContainerClaims, layout: KeyLayout, version: String) {
+        self.claims = claims
         self.layout = layout
         self.version = version
     }

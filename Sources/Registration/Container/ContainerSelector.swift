@@ -33,11 +33,6 @@ package struct ContainerSelector: Sendable, Hashable, CustomStringConvertible {
         return found.count == 1 ? found.first : nil
     }
 
-    /// Whether it is about the container that is meant, as far as the event says.
-    func isMeant(by event: ContainerEvent) -> Bool {
-        event.container == name || event.name == name || isBeginning(of: event.container)
-    }
-
     private func isBeginning(of id: String) -> Bool {
         name.utf8.count >= Self.shortestID && id.utf8.starts(with: name.utf8)
     }

@@ -4,7 +4,7 @@
 import Docker
 import ServiceModel
 
-/// What a `ContainerRegistrar` knows: of its container, of the engine, and of what it has published.
+/// What a `ContainerRegistrar` knows: of the containers, of the engine, and of what could be published.
 ///
 /// Pure: times come by a stopwatch.
 struct ContainerSituation: Sendable {
@@ -15,24 +15,25 @@ struct ContainerSituation: Sendable {
         var hasUs = false
     }
 
-    /// What is to be done now follows from this.
-    struct View: Sendable {
-        let verdict: ContainerVerdict
+    /// What is claimed, as it is now; where each is reached is to be found out.
+    struct View: Sendable, Hashable {
+        /// Whether the engine has ever said what there is.
+        let hasListing: Bool
+        let findings: [ContainerFinding]
+        let problems: [ContainerProblem]
         let engine: Engine
-        /// Why the engine is away; nil while it is there.
-        let lost: DockerError?
     }
 
     private let surroundings: NodeIdentity.Surroundings
-    private var rules: ContainerRules
+    private var lives = ContainerLives()
+    private var claimed: ClaimedContainers
     private var engine = Engine()
-    private var lost: DockerError?
-    private var outage: EngineOutage?
-    /// Where the container is published; nil while it is not.
-    var published: Endpoint?
+    private var watch = InstanceWatch()
+    /// Why the engine is away; nil while it is there.
+    private(set) var lost: DockerError?
 
-    init(_ selector: ContainerSelector, _ surroundings: NodeIdentity.Surroundings) {
-        rules = ContainerRules(selector)
+    init(_ claims: ContainerClaims, _ surroundings: NodeIdentity.Surroundings) {
+        claimed = ClaimedContainers(claims)
         self.surroundings = surroundings
     }
 
@@ -40,51 +41,53 @@ struct ContainerSituation: Sendable {
         switch update {
         case .listing(let containers):
             lost = nil
-            outage = nil
             engine.addresses = Set(containers.flatMap { $0.networks.values.joined() })
             engine.hasUs = surroundings.besides(containers).isContainer
-            rules.listed(containers, now: now)
-        case .event(let event): rules.happened(event, now: now)
+            lives.listed(containers, now: now)
+            claimed.listed(lives.containers ?? [])
+            watch.found()
+        case .event(let event): lives.happened(event, now: now)
         case .lost(let error):
-            guard outage == nil else { return }
+            guard lost == nil else { return }
             lost = error
-            outage = EngineOutage(since: now)
-            rules.lost()
+            lives.lost()
+            watch.lost(now: now)
         }
     }
 
     mutating func view(now: Duration) -> View {
-        rules.timeReached(now)
-        var verdict = rules.verdict
-        if case .present = verdict, let end = outage?.end(now: now) {
-            verdict = .absent(end == .refused ? .engineAwayAndRefused : .engineAway)
-        }
-        return View(verdict: verdict, engine: engine, lost: lost)
+        lives.timeReached(now)
+        return View(
+            hasListing: lives.containers != nil, findings: claimed.findings(lives), problems: claimed.problems,
+            engine: engine)
     }
 
-    /// When time alone changes the view; nil for never.
+    // MARK: Publishing
+
+    /// - Parameter offers: what can be published, of the last view.
+    mutating func offered(_ offers: [InstanceWatch.Offer], now: Duration) { watch.offered(offers, now: now) }
+
+    /// What is to be published now.
+    mutating func decision(now: Duration) -> InstanceWatch.Decision {
+        watch.timeReached(now)
+        return watch.decision(now: now)
+    }
+
+    /// When time alone changes the view or the decision; nil for never.
     func deadline(now: Duration) -> Duration? {
-        guard let outage else { return rules.deadline }
-        return outage.end(now: now) == nil ? outage.deadline : nil
+        [lives.deadline, watch.deadline(now: now)].compactMap(\.self).min()
     }
 
     // MARK: Probing
 
-    struct Probe: Sendable {
-        let endpoint: Endpoint
-        let dueAt: Duration
-        fileprivate let outage: Duration
+    mutating func takeProbes(now: Duration, limit: Int) -> [InstanceWatch.Probe] {
+        watch.takeProbes(now: now, limit: limit)
     }
 
-    /// The next probe; nil when there is none to be made. Only TCP says whether it is there.
-    var nextProbe: Probe? {
-        guard let outage, let published, rules.selector.transport == .tcp else { return nil }
-        return Probe(endpoint: published, dueAt: outage.nextProbe, outage: outage.since)
-    }
+    func nextProbe(now: Duration) -> Duration? { watch.nextProbe(now: now) }
 
     /// - Parameter accepts: whether a connection was accepted.
-    mutating func probed(_ probe: Probe, _ accepts: Bool, now: Duration) {
-        guard outage?.since == probe.outage, published == probe.endpoint else { return }
-        outage?.probed(accepts, now: now)
+    mutating func probed(_ probe: InstanceWatch.Probe, _ accepts: Bool, now: Duration) {
+        watch.probed(probe, accepts, now: now)
     }
 }

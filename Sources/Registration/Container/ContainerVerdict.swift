@@ -16,6 +16,10 @@ package enum ContainerVerdict: Sendable, Hashable {
         case noSuchContainer
         /// It is there, but in this state.
         case notRunning(ContainerState)
+        /// It runs, and its health check has not passed yet.
+        case unchecked
+        /// It runs, and has no address on this network.
+        case notOnNetwork(String)
         /// It runs, and knows nothing of this port.
         case portUnknown
         /// It runs and listens, but the host does not listen for it.
@@ -30,6 +34,8 @@ package enum ContainerVerdict: Sendable, Hashable {
             case .unlisted: "the container engine has not answered yet"
             case .noSuchContainer: "there is no such container"
             case .notRunning(let state): "the container is \(state)"
+            case .unchecked: "the container's health check has not passed yet"
+            case .notOnNetwork(let network): "the container has no address on the network \(network)"
             case .portUnknown: "the container has no such port"
             case .portNotPublished: "the container's port is exposed but not published"
             case .engineAway: "the container engine has not answered for \(EngineOutage.limit.components.seconds) s"
@@ -38,26 +44,40 @@ package enum ContainerVerdict: Sendable, Hashable {
         }
 
         /// Whether it is up to the operator rather than to time.
-        var isMisconfigured: Bool { self == .portUnknown || self == .portNotPublished }
+        var isMisconfigured: Bool {
+            switch self {
+            case .portUnknown, .portNotPublished, .notOnNetwork: true
+            default: false
+            }
+        }
+    }
+
+    /// Nobody outside reaches it.
+    struct Unreachable: Error {
+        let why: Absence
     }
 
     /// A container's port that others can reach.
     package struct Sighting: Sendable, Hashable {
         /// The container's first name; of one without a name the beginning of its id.
         package let container: String
-        /// Where the host listens for it, the best first; at least one.
+        /// Where others reach it, the best first; at least one.
         package let bindings: [ContainerPort.Binding]
         package let state: InstanceRecord.State
-        package let labels: [String: String]
+        /// Whether a health check of the container's own stands behind `state`.
+        package let isChecked: Bool
+        /// Whether the bindings are the container's own addresses, not its host's.
+        package let isOwnAddress: Bool
 
         package init(
             container: String, bindings: [ContainerPort.Binding], state: InstanceRecord.State,
-            labels: [String: String] = [:]
+            isChecked: Bool = false, isOwnAddress: Bool = false
         ) {
             self.container = container
             self.bindings = bindings
             self.state = state
-            self.labels = labels
+            self.isChecked = isChecked
+            self.isOwnAddress = isOwnAddress
         }
     }
 }

@@ -40,6 +40,9 @@ extension PublishedAddress {
 
     /// Whether the source address of our connection to etcd may be needed.
     func needsSource(for bindings: [ContainerPort.Binding]) -> Bool {
-        label == nil && advertise == nil && interface == nil && bindings.contains { $0.address.isUnspecified }
+        !isTold && bindings.contains { $0.address.isUnspecified }
     }
+
+    /// Whether somebody has said what stands for an address that cannot be published.
+    var isTold: Bool { label != nil || advertise != nil || interface != nil }
 }

@@ -12,16 +12,24 @@ import Testing
 
 /// A prober that answers what the test says, and counts.
 final class ScriptedProber: Prober {
-    private let state = Mutex<(accepts: Bool, asked: [Endpoint])>((true, []))
+    private struct State {
+        var accepts: @Sendable (Endpoint) -> Bool = { _ in true }
+        var asked: [Endpoint] = []
+    }
 
-    func answer(_ accepts: Bool) { state.withLock { $0.accepts = accepts } }
+    private let state = Mutex(State())
+
+    func answer(_ accepts: Bool) { answer { _ in accepts } }
+    func answer(_ accepts: @escaping @Sendable (Endpoint) -> Bool) { state.withLock { $0.accepts = accepts } }
+    /// Since the last `forget()`.
     var asked: [Endpoint] { state.withLock { $0.asked } }
+    func forget() { state.withLock { $0.asked = [] } }
 
     func accepts(_ endpoint: Endpoint, within limit: Duration) async -> Bool {
         #expect(limit == .seconds(1))
         return state.withLock { state in
             state.asked.append(endpoint)
-            return state.accepts
+            return state.accepts(endpoint)
         }
     }
 }
@@ -50,18 +58,24 @@ struct ContainerHarness: MemoryHarness {
     /// - Parameters:
     ///   - source: our address towards etcd.
     ///   - interface: the addresses of every interface.
+    ///   - rules: of labels, instead of one container.
     ///   - change: what is not as usual.
+    ///   - changeClaim: of the one container's claim.
     init(
         memory: MemoryStore = MemoryStore(), node: String? = "hostA", hostName: String? = "host",
         source: String? = "10.77.0.1", interface: InterfaceAddresses = InterfaceAddresses(),
-        transport: ContainerPort.Transport = .tcp,
-        _ change: (inout ContainerRegistrarConfiguration) throws -> Void = { _ in }
+        transport: ContainerPort.Transport = .tcp, rules: LabelRules? = nil,
+        _ change: (inout ContainerRegistrarConfiguration) throws -> Void = { _ in },
+        claim changeClaim: (inout ContainerClaim) throws -> Void = { _ in }
     ) throws {
         self.memory = memory
         store = FaultyStore(memory)
+        var claim = ContainerClaim(
+            service: try #require(ServiceName("redis-A")), port: 6379, transport: transport)
+        try changeClaim(&claim)
+        let selector = ContainerSelector(name: "redis", port: 6379, transport: transport)
         var configuration = ContainerRegistrarConfiguration(
-            selector: ContainerSelector(name: "redis", port: 6379, transport: transport),
-            service: try #require(ServiceName("redis-A")), layout: .standard, version: "1")
+            claims: rules.map { .labelled($0) } ?? .one(selector, claim), layout: .standard, version: "1")
         configuration.drainTime = Self.drainTime
         try change(&configuration)
         let surroundings = NodeIdentity.Surroundings(node: node, hostName: hostName, isContainer: false, bootID: "b")
@@ -74,7 +88,8 @@ struct ContainerHarness: MemoryHarness {
             wallClock: { Date(timeIntervalSince1970: 1_795_345_200) }, random: { 0.5 }, process: 1)
     }
 
-    func list(_ containers: Container...) { updates.continuation.yield(.listing(containers)) }
+    func list(_ containers: Container...) { list(all: containers) }
+    func list(all containers: [Container]) { updates.continuation.yield(.listing(containers)) }
     func tell(_ event: ContainerEvent) { updates.continuation.yield(.event(event)) }
     func lose() { updates.continuation.yield(.lost(DockerError(.unreachable, "no answer"))) }
     func endUpdates() { updates.continuation.finish() }

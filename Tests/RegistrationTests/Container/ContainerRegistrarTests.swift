@@ -15,7 +15,9 @@ import Testing
     private let second = "10.77.0.1:32769"
 
     @Test func publishesWhereTheContainerIsReached() async throws {
-        let harness = try ContainerHarness { $0.fields = try RecordFields(arguments: ["weight=7", "version=7.0"]) }
+        let harness = try ContainerHarness(claim: {
+            $0.fields = try RecordFields(arguments: ["weight=7", "version=7.0"])
+        })
         try await harness.running {
             harness.list(try Engine.redis())
             let entry = try await harness.until(first)
@@ -31,10 +33,12 @@ import Testing
     }
 
     @Test func anOperatorsWordGoesBeforeTheContainers() async throws {
-        let harness = try ContainerHarness(transport: .udp) {
-            $0.instance = "redis-demo.service"
-            $0.fields = try RecordFields(arguments: ["container=other"])
-        }
+        let harness = try ContainerHarness(
+            transport: .udp,
+            claim: {
+                $0.instance = "redis-demo.service"
+                $0.fields = try RecordFields(arguments: ["container=other"])
+            })
         try await harness.running {
             harness.list(try Engine.redis(.running, at: [first], .udp))
             try await harness.until("/services/redis-A/redis-demo.service") { record, _ in
@@ -181,7 +185,7 @@ import Testing
     }
 
     @Test func whatCanNeverStandEndsItAtOnce() async throws {
-        let harness = try ContainerHarness { $0.instance = "a/b" }
+        let harness = try ContainerHarness(claim: { $0.instance = "a/b" })
         harness.list(try Engine.redis())
         await #expect(throws: Registration.Problem.self) { try await harness.registrar.run() }
     }

@@ -20,10 +20,11 @@ enum Engine {
     static func redis(
         _ state: ContainerState = .running, at endpoints: [String] = ["10.77.0.1:32768"],
         _ transport: ContainerPort.Transport = .tcp, id: String = redisID, names: [String] = ["redis"],
-        labels: [String: String] = [:], networks: [String: [IPAddress]] = [:]
+        labels: [String: String] = [:], networks: [String: [IPAddress]] = [:], health: ContainerHealth = .none
     ) throws -> Container {
         let ports = try endpoints.map { ContainerPort(6379, transport, binding: try binding($0)) }
-        return Container(id: id, names: names, state: state, labels: labels, ports: ports, networks: networks)
+        return Container(
+            id: id, names: names, state: state, labels: labels, ports: ports, networks: networks, health: health)
     }
 
     static func kill(_ signal: Int?, _ id: String = redisID, name: String? = "redis") -> ContainerEvent {

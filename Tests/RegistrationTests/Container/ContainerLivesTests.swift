@@ -5,22 +5,23 @@ import Docker
 import Registration
 import Registry
 import ServiceModel
+import TestSupport
 import Testing
 
-@Suite struct ContainerRulesTests {
-    private func rules(_ name: String = "redis", _ transport: ContainerPort.Transport = .tcp) -> ContainerRules {
-        ContainerRules(ContainerSelector(name: name, port: 6379, transport: transport))
+@Suite struct ContainerLivesTests {
+    private func rules(_ name: String = "redis", _ transport: ContainerPort.Transport = .tcp) throws -> OneContainer {
+        try OneContainer(name, transport)
     }
 
     /// That have seen the container run.
-    private func running() throws -> ContainerRules {
-        var rules = rules()
+    private func running() throws -> OneContainer {
+        var rules = try rules()
         rules.listed([try Engine.redis()], now: .zero)
         return rules
     }
 
-    private func verdict(_ containers: [Container], for name: String = "redis") -> ContainerVerdict {
-        var rules = rules(name)
+    private func verdict(_ containers: [Container], for name: String = "redis") throws -> ContainerVerdict {
+        var rules = try rules(name)
         rules.listed(containers, now: .zero)
         return rules.verdict
     }
@@ -32,25 +33,31 @@ import Testing
 
     // MARK: What is listed
 
-    @Test func nothingIsKnownBeforeTheFirstListing() { #expect(rules().verdict == .absent(.unlisted)) }
+    @Test func nothingIsKnownBeforeTheFirstListing() throws {
+        #expect(try rules().verdict == .absent(.unlisted))
+    }
 
-    @Test(arguments: [
-        (ContainerState.running, InstanceRecord.State.up), (.paused, .draining), (.created, nil), (.restarting, nil),
-        (.removing, nil), (.exited, nil), (.dead, nil), (ContainerState(rawValue: "dreaming"), nil),
-    ])
+    /// Podman has a word for one that has got its stop signal, and tells of that by no event.
+    @Test(
+        .row("R7"),
+        arguments: [
+            (ContainerState.running, InstanceRecord.State.up), (.paused, .draining), (.stopping, .draining),
+            (.created, nil), (.restarting, nil), (.removing, nil), (.exited, nil), (.dead, nil),
+            (ContainerState(rawValue: "dreaming"), nil),
+        ])
     func aStateSaysWhetherItIsPublished(_ state: ContainerState, _ expected: InstanceRecord.State?) throws {
-        let verdict = verdict([try Engine.redis(state)])
+        let verdict = try verdict([try Engine.redis(state)])
         #expect(self.state(verdict) == expected)
         if expected == nil { #expect(verdict == .absent(.notRunning(state))) }
     }
 
     @Test func saysWhatItHasSeen() throws {
-        let found = verdict([try Engine.redis(names: ["redis", "alias"], labels: ["a": "b"])], for: "alias")
+        let found = try verdict([try Engine.redis(names: ["redis", "alias"])], for: "alias")
         let bindings = [try Engine.binding("10.77.0.1:32768")]
         #expect(
             found
                 == .present(
-                    ContainerVerdict.Sighting(container: "redis", bindings: bindings, state: .up, labels: ["a": "b"])))
+                    ContainerVerdict.Sighting(container: "redis", bindings: bindings, state: .up)))
     }
 
     @Test(arguments: [
@@ -60,7 +67,7 @@ import Testing
     ])
     func isMeantByNameOrId(_ name: String, _ isMeant: Bool) throws {
         let other = Container(id: Engine.otherID, names: ["other"], state: .running)
-        let verdict = verdict([other, try Engine.redis()], for: name)
+        let verdict = try verdict([other, try Engine.redis()], for: name)
         #expect(verdict == .absent(.noSuchContainer) || isMeant)
         #expect(state(verdict) == (isMeant ? .up : nil))
     }
@@ -68,7 +75,7 @@ import Testing
     @Test func aNameGoesBeforeTheBeginningOfAnId() throws {
         let beginning = String(Engine.redisID.prefix(12))
         let named = try Engine.redis(at: ["10.77.0.1:7"], id: Engine.otherID, names: [beginning])
-        guard case .present(let sighting) = verdict([try Engine.redis(), named], for: beginning) else {
+        guard case .present(let sighting) = try verdict([try Engine.redis(), named], for: beginning) else {
             Issue.record("not found")
             return
         }
@@ -77,12 +84,12 @@ import Testing
 
     @Test func anAmbiguousBeginningIsNobody() throws {
         let twin = try Engine.redis(id: String(Engine.redisID.dropLast()) + "f", names: ["twin"])
-        let verdict = verdict([try Engine.redis(), twin], for: String(Engine.redisID.prefix(12)))
+        let verdict = try verdict([try Engine.redis(), twin], for: String(Engine.redisID.prefix(12)))
         #expect(verdict == .absent(.noSuchContainer))
     }
 
     @Test func aContainerWithoutANameIsItsId() throws {
-        guard case .present(let sighting) = verdict([try Engine.redis(names: [])], for: Engine.redisID) else {
+        guard case .present(let sighting) = try verdict([try Engine.redis(names: [])], for: Engine.redisID) else {
             Issue.record("not found")
             return
         }
@@ -94,17 +101,17 @@ import Testing
             Container(id: Engine.redisID, names: ["redis"], state: .running, ports: ports)
         }
         let binding = try Engine.binding("10.77.0.1:1")
-        #expect(verdict([container([])]) == .absent(.portUnknown))
-        #expect(verdict([container([ContainerPort(6380, binding: binding)])]) == .absent(.portUnknown))
-        #expect(verdict([container([ContainerPort(6379, .udp, binding: binding)])]) == .absent(.portUnknown))
-        #expect(verdict([container([ContainerPort(6379)])]) == .absent(.portNotPublished))
+        #expect(try verdict([container([])]) == .absent(.portUnknown))
+        #expect(try verdict([container([ContainerPort(6380, binding: binding)])]) == .absent(.portUnknown))
+        #expect(try verdict([container([ContainerPort(6379, .udp, binding: binding)])]) == .absent(.portUnknown))
+        #expect(try verdict([container([ContainerPort(6379)])]) == .absent(.portNotPublished))
         let none = ContainerPort.Binding(address: .unspecifiedV4, port: 0)
-        #expect(verdict([container([ContainerPort(6379, binding: none)])]) == .absent(.portNotPublished))
-        #expect(state(verdict([container([ContainerPort(6379), ContainerPort(6379, binding: binding)])])) == .up)
+        #expect(try verdict([container([ContainerPort(6379, binding: none)])]) == .absent(.portNotPublished))
+        #expect(state(try verdict([container([ContainerPort(6379), ContainerPort(6379, binding: binding)])])) == .up)
     }
 
     @Test func theTransportCounts() throws {
-        var rules = rules("redis", .udp)
+        var rules = try rules("redis", .udp)
         rules.listed([try Engine.redis(at: ["10.77.0.1:1"], .udp)], now: .zero)
         #expect(state(rules.verdict) == .up)
     }
@@ -119,7 +126,7 @@ import Testing
         (["0.0.0.0:1", "0.0.0.0:1"], ["0.0.0.0:1"]),
     ])
     func theBestBindingComesFirst(_ listed: [String], _ expected: [String]) throws {
-        guard case .present(let sighting) = verdict([try Engine.redis(at: listed)]) else {
+        guard case .present(let sighting) = try verdict([try Engine.redis(at: listed)]) else {
             Issue.record("not found")
             return
         }
@@ -155,7 +162,7 @@ import Testing
     }
 
     @Test func aSignalBeforeTheFirstListingCounts() throws {
-        var rules = rules()
+        var rules = try rules()
         rules.happened(Engine.kill(15), now: .zero)
         rules.listed([try Engine.redis()], now: .seconds(1))
         #expect(state(rules.verdict) == .draining)
@@ -231,7 +238,7 @@ import Testing
     }
 
     @Test func eventsRaiseNobodyFromTheDead() throws {
-        var rules = rules()
+        var rules = try rules()
         rules.listed([try Engine.redis(.exited)], now: .zero)
         for word in ["pause", "unpause", "start", "restart", "exec_create", "health_status"] {
             rules.happened(Engine.event(word), now: .zero)
@@ -258,5 +265,125 @@ import Testing
         #expect(state(rules.verdict) == .draining)
         rules.listed([try Engine.redis()], now: .seconds(61))
         #expect(state(rules.verdict) == .up)
+    }
+
+    // MARK: Health
+
+    @Test(
+        arguments: [
+            (.none, nil, .up), (.healthy, nil, .up), (.unhealthy, nil, .draining), (.starting, .unchecked, nil),
+        ] as [(ContainerHealth, ContainerVerdict.Absence?, InstanceRecord.State?)])
+    func aHealthCheckDecides(
+        _ health: ContainerHealth, _ absence: ContainerVerdict.Absence?, _ state: InstanceRecord.State?
+    ) throws {
+        let verdict = try verdict([try Engine.redis(health: health)])
+        #expect(self.state(verdict) == state)
+        if let absence { #expect(verdict == .absent(absence)) }
+        guard case .present(let sighting) = verdict else { return }
+        #expect(sighting.isChecked == (health != .none))
+    }
+
+    @Test func whatAHealthCheckHasComeToIsSeenBeforeItIsListed() throws {
+        var rules = try rules()
+        rules.listed([try Engine.redis(health: .starting)], now: .zero)
+        func told(_ health: ContainerHealth?, by id: String = Engine.redisID) {
+            rules.happened(ContainerEvent(action: "health_status", container: id, health: health), now: .zero)
+        }
+        told(.healthy, by: Engine.otherID)
+        #expect(rules.verdict == .absent(.unchecked))
+        told(.healthy)
+        #expect(rules.state == .up)
+        told(nil)
+        #expect(rules.state == .up, "a word that is not known says nothing")
+        told(.unhealthy)
+        #expect(rules.state == .draining)
+        rules.listed([try Engine.redis(health: .healthy)], now: .zero)
+        #expect(rules.state == .up, "the listing is the truth")
+    }
+
+    @Test func aHealthyOneThatIsToEndDrains() throws {
+        var rules = try rules()
+        rules.listed([try Engine.redis(health: .healthy)], now: .zero)
+        rules.happened(Engine.kill(15), now: .zero)
+        rules.happened(
+            ContainerEvent(action: "health_status", container: Engine.redisID, health: .healthy), now: .seconds(1))
+        #expect(rules.state == .draining)
+    }
+
+    // MARK: Networks
+
+    @Test func theContainersOwnAddressNeedsNoPublishing() throws {
+        func verdict(_ networks: [String: [String]], _ ports: [ContainerPort] = []) throws -> ContainerVerdict {
+            var rules = try OneContainer(network: "back")
+            let addresses = networks.mapValues { $0.compactMap { IPAddress($0) } }
+            let container = Container(
+                id: Engine.redisID, names: ["redis"], state: .running, ports: ports, networks: addresses)
+            rules.listed([container], now: .zero)
+            return rules.verdict
+        }
+        guard case .present(let sighting) = try verdict(["back": ["fd00::7", "172.30.0.7"], "front": ["10.1.1.1"]])
+        else {
+            Issue.record("not found")
+            return
+        }
+        #expect(sighting.bindings == [try Engine.binding("172.30.0.7:6379"), try Engine.binding("[fd00::7]:6379")])
+        #expect(sighting.isOwnAddress)
+        let published = [ContainerPort(6379, binding: try Engine.binding("10.77.0.1:1"))]
+        for networks in [["front": ["10.1.1.1"]], ["back": []]] as [[String: [String]]] {
+            #expect(try verdict(networks, published) == .absent(.notOnNetwork("back")))
+        }
+    }
+
+    // MARK: Whatever happens
+
+    /// Events only hasten: after a listing all is as if nothing had been told, but for signals, which are forgotten in time.
+    @Test(arguments: 1...50)
+    func aListingIsTheTruthWhateverWasTold(seed: UInt64) throws {
+        var random = SplitMix(seed)
+        let words = [
+            "create", "start", "kill", "die", "died", "stop", "pause", "unpause", "health_status", "rename", "destroy",
+            "remove", "restart", "oom",
+        ]
+        let states: [ContainerState] = [.created, .running, .paused, .restarting, .exited, .running]
+        let ids = (0..<4).map { String(repeating: "\($0)", count: 64) }
+        func listing() -> [Container] {
+            ids.filter { _ in Bool.random(using: &random) }.map { id in
+                Container(
+                    id: id, names: [id], state: states.randomElement(using: &random) ?? .running,
+                    health: ContainerHealth.allCases.randomElement(using: &random) ?? .none)
+            }
+        }
+        var lives = ContainerLives()
+        for second in 0..<60 {
+            if second % 7 == 3 { lives.listed(listing(), now: .seconds(second)) }
+            if second % 20 == 19 { lives.lost() }
+            let event = ContainerEvent(
+                action: words.randomElement(using: &random) ?? "die",
+                container: ids.randomElement(using: &random) ?? "",
+                signal: [15, 9, 1, nil].randomElement(using: &random) ?? nil,
+                health: ContainerHealth.allCases.randomElement(using: &random))
+            lives.happened(event, now: .seconds(second))
+        }
+        let (last, end) = (listing(), Duration.seconds(60) + ContainerLives.patience)
+        lives.listed(last, now: end)
+        var fresh = ContainerLives()
+        fresh.listed(last, now: end)
+        for container in last { #expect(lives.condition(of: container) == fresh.condition(of: container)) }
+        #expect(lives.deadline == nil && lives.containers == fresh.containers)
+    }
+}
+
+/// Vigna's splitmix64: the same numbers for the same seed.
+private struct SplitMix: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var bits = state
+        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
+        return bits ^ (bits >> 31)
     }
 }

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Docker
+import Registry
+import ServiceModel
+
+/// Registrator's labels of one container: `SERVICE_NAME` for all of its published ports, `SERVICE_6379_NAME` for one,
+/// whatever its transport.
+///
+/// As registrator 7 reads them: names in any case, a port's own before the container's, and of those a label before a
+/// variable of the environment. An empty one is none, but hides those that come after it.
+struct RegistratorLabels: Sendable {
+    private static let prefix = "SERVICE_"
+    private static let udpTag = "udp"
+
+    private struct Given {
+        let label: String
+        let value: String
+    }
+
+    /// By name in lower case.
+    private var general: [String: Given] = [:]
+    private var ofPorts: [UInt16: [String: Given]] = [:]
+    private let image: String
+    private let isPublished: Set<PortLabel>
+
+    init(_ container: Container, _ rules: LabelRules) {
+        image = rules.compatibility == .registrator ? container.image : ""
+        // Registrator's own addresses of containers (-internal) need no publishing either.
+        let ports = container.ports.filter { rules.network != nil || ($0.binding?.port ?? 0) > 0 }
+        isPublished = Set(ports.filter { $0.transport != .sctp }.map { PortLabel($0.number, $0.transport) })
+        let variables = rules.compatibility == .registrator ? container.environment : [:]
+        for source in [variables, container.labels] {
+            for (label, value) in source.sorted(by: { $0.key < $1.key }) where label.hasPrefix(Self.prefix) {
+                read(label, value)
+            }
+        }
+    }
+
+    private mutating func read(_ label: String, _ value: String) {
+        let given = Given(label: label, value: value)
+        let key = label.dropFirst(Self.prefix.count).lowercased()
+        let digits = key.prefix { $0 != "_" }
+        guard digits.count < key.count, let port = UInt16(digits) else {
+            general[key] = given
+            return
+        }
+        ofPorts[port, default: [:]][String(key.dropFirst(digits.count + 1))] = given
+    }
+
+    /// The ports that may be claimed. What a container on the host's network listens on nobody lists: there those that
+    /// labels name.
+    func ports(of container: Container) -> [PortLabel] {
+        guard container.usesHostNetwork else { return isPublished.sorted() }
+        return ofPorts.filter { !($0.value["name"]?.value ?? "").isEmpty }.keys.map { PortLabel($0, .tcp) }.sorted()
+    }
+
+    /// - Returns: nil when nobody claims it.
+    func claim(of port: PortLabel, _ rules: LabelRules) throws(LabelProblem) -> ContainerClaim? {
+        let own = ofPorts[port.number] ?? [:]
+        let given = general.merging(own) { _, ofPort in ofPort }.filter { !$0.value.value.isEmpty }
+        guard given["ignore"] == nil else { return nil }
+        var name = given["name"]
+        if name == nil { name = try imageName() }
+        guard var name else { return nil }
+        // The name stands for several ports, so each gets one of its own.
+        if isPublished.count > 1, own["name"] == nil {
+            name = Given(label: name.label, value: "\(name.value)-\(port.number)")
+        }
+        let service = try rules.service(name.value, label: name.label)
+        let id = given["id"]
+        if let id, !InstanceName.isAllowed(id.value) {
+            throw LabelProblem(id.label, value: id.value, allowed: InstanceName.allowedForm)
+        }
+        let tags = Self.tags(given["tags"]?.value ?? "") + (port.transport == .udp ? [Self.udpTag] : [])
+        let meta = given.filter { !["name", "id", "tags"].contains($0.key) }.mapValues(\.value)
+        return ContainerClaim(
+            service: service, port: port.number, transport: port.transport,
+            fields: RecordFields(tags: tags, meta: meta), instance: id?.value, network: rules.network)
+    }
+
+    /// What registrator calls a container that does not say: its image without registry, tag and digest.
+    /// - Returns: nil where that is not asked for.
+    private func imageName() throws(LabelProblem) -> Given? {
+        guard !image.isEmpty else { return nil }
+        let last = image.split(separator: "/").last ?? ""
+        let name = last.prefix { $0 != ":" && $0 != "@" }
+        // An image whose name was taken by a newer one goes by its id.
+        guard !name.isEmpty, !image.hasPrefix("sha256:") else {
+            throw LabelProblem("SERVICE_NAME", value: "", allowed: "a name: the container's image has none any more")
+        }
+        return Given(label: "SERVICE_NAME", value: String(name))
+    }
+
+    /// With commas between; `\,` is a comma of a tag. Empty ones are left out.
+    private static func tags(_ text: String) -> [String] {
+        var tags: [String] = []
+        var tag = ""
+        var rest = text[...]
+        while let character = rest.popFirst() {
+            if character == "\\", rest.first == "," {
+                tag.append(",")
+                rest.removeFirst()
+            } else if character == "," {
+                tags.append(tag)
+                tag = ""
+            } else {
+                tag.append(character)
+            }
+        }
+        return (tags + [tag]).filter { !$0.isEmpty }
+    }
+}
