@@ -12,15 +12,20 @@ final class DiscoveryLog: Sendable {
     /// accident, not ten thousand.
     private static let skippedPerSecond = 20
 
-    private struct State {
+    struct State {
         /// Ranges that could not be read, with the last reason.
         var failing: [RegistryRange: RegistryError.Code] = [:]
         var second = Duration.zero
         var skippedInSecond = 0
+        var cannotSave = false
+        /// Keys of operators' words that cannot be read.
+        var badOverrides: Set<String> = []
+        /// What became of each name last.
+        var lookups: [String: NameAnswer] = [:]
     }
 
-    private let logger: Logger
-    private let state = Mutex(State())
+    let logger: Logger
+    let state = Mutex(State())
 
     init(_ logger: Logger) { self.logger = logger }
 
@@ -29,6 +34,7 @@ final class DiscoveryLog: Sendable {
             "service": "\(service)", "up": "\(summary.up)", "held": "\(summary.held)",
             "draining": "\(summary.draining)", "skipped": "\(summary.skipped)",
         ]
+        if summary.others > 0 { metadata["others"] = "\(summary.others)" }
         if summary.changes > 1 { metadata["changes"] = "\(summary.changes)" }
         logger.info("endpoint set changed", metadata: metadata)
         if let sequence { logger.debug("snapshot", metadata: ["service": "\(service)", "sequence": "\(sequence)"]) }
@@ -85,6 +91,33 @@ final class DiscoveryLog: Sendable {
         logger.log(
             level: level, "registry not readable; what is known is kept",
             metadata: ["range": "\(range)", "error": "\(error)"])
+    }
+
+    func kept(_ service: ServiceName) {
+        logger.warning("no instance is left; the last ones are used on", metadata: ["service": "\(service)"])
+    }
+
+    /// A link's instances are no longer used, or again.
+    func believes(_ isBelieved: Bool, in service: ServiceName, silence: Duration?) {
+        var metadata: Logger.Metadata = ["service": "\(service)"]
+        if let silence { metadata["silence"] = "\(silence)" }
+        if isBelieved {
+            logger.info("instances used again", metadata: metadata)
+        } else {
+            logger.warning("registry silent for too long; instances dropped", metadata: metadata)
+        }
+    }
+
+    /// Each key is told of once, for as long as it stands so.
+    func badOverrides(_ problems: [(key: String, reason: SkipReason)]) {
+        let known = state.withLock { state in
+            defer { state.badOverrides = Set(problems.map(\.key)) }
+            return state.badOverrides
+        }
+        for (key, reason) in problems where !known.contains(key) {
+            logger.warning(
+                "override skipped", metadata: ["key": "\(key)", "reason": "\(reason.rawValue)", "why": "\(reason)"])
+        }
     }
 
     func drifted(_ keys: Int, in range: RegistryRange) {

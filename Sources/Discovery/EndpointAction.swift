@@ -10,6 +10,8 @@ package enum EndpointAction: Sendable, Hashable {
     case askLease(RegistryLease, question: Int)
     /// Connect, within 1 s; the answer goes to `probeAnswered`.
     case probe(Endpoint, question: Int)
+    /// Look it up, now and then; the answers go to `resolved`.
+    case resolve(name: String)
     case tell(EndpointNotice)
 }
 

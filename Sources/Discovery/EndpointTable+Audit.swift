@@ -23,7 +23,7 @@ extension EndpointTable {
         var missing = entries.filter { $0.value.modRevision <= listing.revision }
         for entry in listing.entries {
             let key = EntryKey(entry.key)
-            missing[key] = nil
+            for key in all(key) { missing[key] = nil }
             guard let own = entries[key] else {
                 if hasRoom || skippedCount < Self.maximumSkipped { suspects.unseen[key] = entry.modRevision }
                 continue
@@ -55,7 +55,7 @@ extension EndpointTable {
         var missing = suspects.missing
         for entry in listing.entries {
             let key = EntryKey(entry.key)
-            missing[key] = nil
+            for key in all(key) { missing[key] = nil }
             guard suspects.unseen[key] == entry.modRevision else { continue }
             if entries[key]?.problem == .tooMany {
                 // Not missed: there was no room for it.
@@ -65,7 +65,7 @@ extension EndpointTable {
             }
             upsert(entry)
         }
-        counters.drift += missing.count
+        counters.drift += missing.keys.count { $0.address == nil }
         if !missing.isEmpty { lastDelete = now }
         leave(missing.keys.sorted().compactMap { remove($0, now: now) }, isMeant: false, now: now)
         return finish(now)

@@ -17,10 +17,20 @@ extension EndpointTable {
             entry.member = try member(of: new, isNew: old?.member == nil)
             if let member = entry.member, ownEndpoints.contains(member.endpoint) { entry.problem = .ownListener }
         } catch {
+            if error == .name, let named = named(by: new) {
+                entry.member = nil
+                return follow(key, named, entry, old)
+            }
             entry.problem = error
             // Another protocol is a valid word, and it is not about us; everything else leaves the last valid word.
             if error == .proto { entry.member = nil }
         }
+        place(key, old, entry)
+        if entry.problem == nil || entry.problem == .proto || entry.member != nil { unfollow(key) }
+    }
+
+    /// Puts an entry in its place, and its member to use or out of it.
+    mutating func place(_ key: EntryKey, _ old: Entry?, _ entry: Entry) {
         replace(key, old, with: entry)
         move(key, from: old?.member, to: entry.member)
         // A departed key is back: for the same instance (`move` has seen to that), or it means something else now.
@@ -33,6 +43,7 @@ extension EndpointTable {
     mutating func remove(_ key: EntryKey, now: Duration) -> Departure? {
         guard let entry = entries[key] else { return nil }
         replace(key, entry, with: nil)
+        forgetName(of: key)
         guard let member = entry.member, isUsable(member), part(key, from: member.endpoint) else { return nil }
         return Departure(
             key: key, member: groups[member.endpoint]?.member ?? member, lease: entry.lease,
@@ -64,18 +75,39 @@ extension EndpointTable {
     func isUsable(_ member: Member) -> Bool { member.isWilling && !ownEndpoints.contains(member.endpoint) }
 
     private func member(of new: RegistryEntry, isNew: Bool) throws(SkipReason) -> Member {
-        guard !isNew || layout.parse(new.key)?.service == service else { throw .key }
-        let record = try InstanceRecord(decoding: new.value)
+        let node = try node(in: new.key)
+        var record = try source.decode(new.value, key: new.key)
+        if let node {
+            // Bytes: String's == takes two spellings of é for the same, roles do not.
+            guard (record.node ?? node).utf8.elementsEqual(node.utf8) else { throw .node }
+            record.node = node
+        }
+        return try member(record, key: new.key, isNew: isNew, modRevision: new.modRevision)
+    }
+
+    /// The node that a key of this service names, if it does.
+    func node(in key: String) throws(SkipReason) -> String? {
+        guard let prefix = source.prefix else {
+            guard let place = layout.parse(key), place.service == service else { throw .key }
+            return place.node
+        }
+        guard key.utf8.count <= KeyLayout.maximumKeyLength, key.utf8.starts(with: "\(prefix)/".utf8) else { throw .key }
+        return nil
+    }
+
+    func member(
+        _ record: InstanceRecord, key: String, isNew: Bool, modRevision: Int64
+    ) throws(SkipReason) -> Member {
         if let problem = record.tcpProblem { throw problem }
         if let problem = policy.check(record.endpoint, service: service) { throw problem }
         // A first value is remembered although it is our own listener's: that listener may close. It replaces no other.
         if !isNew, ownEndpoints.contains(record.endpoint) { throw .ownListener }
         if isNew, memberCount >= capacity { throw .tooMany }
-        return Member(record, modRevision: new.modRevision)
+        return overridden(Member(record, modRevision: modRevision, selection: selection), key: key)
     }
 
     /// Puts an entry in its place, or away, and keeps the counts.
-    private mutating func replace(_ key: EntryKey, _ old: Entry?, with new: Entry?) {
+    mutating func replace(_ key: EntryKey, _ old: Entry?, with new: Entry?) {
         memberCount += (new?.member == nil ? 0 : 1) - (old?.member == nil ? 0 : 1)
         skippedCount += (new?.problem == nil ? 0 : 1) - (old?.problem == nil ? 0 : 1)
         if let problem = new?.problem, problem != old?.problem {
@@ -91,7 +123,7 @@ extension EndpointTable {
     }
 
     /// A key's member has changed. What it stood for before is out of use at once: somebody wrote that.
-    private mutating func move(_ key: EntryKey, from old: Member?, to new: Member?) {
+    mutating func move(_ key: EntryKey, from old: Member?, to new: Member?) {
         let source = old.flatMap { isUsable($0) ? $0.endpoint : nil }
         let target = new.flatMap { isUsable($0) ? $0 : nil }
         if let source, source != target?.endpoint, part(key, from: source) { retire(source) }

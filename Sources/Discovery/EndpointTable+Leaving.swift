@@ -62,6 +62,7 @@ extension EndpointTable {
     /// - Parameter isStale: nothing can be learned from the registry at present: no hold ends for its age (rule 4).
     package mutating func timeReached(_ now: Duration, isStale: Bool) -> [EndpointAction] {
         forgetDepartures(now)
+        endOverrides(now)
         earliest = nil
         for (endpoint, departure) in departures.sorted(by: { $0.key < $1.key }) where groups[endpoint] != nil {
             if case .asking(let until) = departure.phase, until <= now {
@@ -78,7 +79,10 @@ extension EndpointTable {
     }
 
     /// When `timeReached` is to be called at the latest; nil while nothing waits for time.
-    package var nextDeadline: Duration? { departures.isEmpty ? nil : earliest }
+    package var nextDeadline: Duration? {
+        let ends = overrides.isEmpty ? nil : overrides.values.compactMap(\.until).min()
+        return [departures.isEmpty ? nil : earliest, ends].compactMap(\.self).min()
+    }
 
     /// A departure in use goes on; probes that are due are made.
     private mutating func wait(for endpoint: Endpoint, _ departure: Departure, _ now: Duration) {

@@ -30,14 +30,20 @@ package struct EndpointTable: Sendable {
 
     package let service: ServiceName
     let layout: KeyLayout
+    let source: EntrySource
     let policy: TargetPolicy
+    let selection: Selection
     /// 0: rule 3 lets everything go at once.
     let hold: Duration
+    package let absence: AbsencePolicy
 
     /// Newest revision of the registry that has been folded in, 0 before the first listing.
     package internal(set) var revision: Int64 = 0
     /// Whether a first listing is in: until then nothing is known, which is not the same as nothing being there.
     package internal(set) var isListed = false
+    /// Whether the listing was the registry's own word: not a file's of an earlier process, nor a member's that could ask
+    /// no other.
+    package internal(set) var isConfirmed = false
     /// Whether `instances(_:)` may have changed since it was last asked for.
     package internal(set) var hasChanged = false
     /// Whether `instances(_:)` found no slot for one of them.
@@ -49,6 +55,12 @@ package struct EndpointTable: Sendable {
     package internal(set) var counters = EndpointCounters()
 
     var entries: [EntryKey: Entry] = [:]
+    /// Keys whose value is a name.
+    var named: [EntryKey: Named] = [:]
+    /// The addresses under which each of those stands in `entries` as well.
+    var parts: [EntryKey: [IPAddress]] = [:]
+    /// What each name was last found to be.
+    var answers: [String: [IPAddress]] = [:]
     var groups: [Endpoint: Group] = [:]
     var present = 0
     var departures: [Endpoint: Departure] = [:]
@@ -56,6 +68,12 @@ package struct EndpointTable: Sendable {
     var departed: [EntryKey: Endpoint] = [:]
     var sizes = SizeHistory()
     var lastDelete: Duration?
+    /// Whether what is known is believed no longer (`AbsencePolicy.Loss`).
+    package internal(set) var isDisbelieved = false
+    /// Who takes over while nothing is left.
+    var substitute: RetiredInstance?
+    /// What operators say, by instance.
+    var overrides: [String: Override] = [:]
     /// Our own listeners: never dialled, whatever the registry says.
     var ownEndpoints: Set<Endpoint> = []
     /// Departures that rule 3 has to decide on.
@@ -73,28 +91,41 @@ package struct EndpointTable: Sendable {
     var skippedCount = 0
 
     /// - Parameter hold: how long an instance that rule 3 takes out may be held, 0 for never.
-    package init(service: ServiceName, layout: KeyLayout, policy: TargetPolicy, hold: Duration) {
+    package init(
+        service: ServiceName, layout: KeyLayout, policy: TargetPolicy, hold: Duration,
+        absence: AbsencePolicy = AbsencePolicy(), source: EntrySource = EntrySource(),
+        selection: Selection = Selection()
+    ) {
         self.service = service
         self.layout = layout
+        self.source = source
         self.policy = policy
+        self.selection = selection
         self.hold = max(hold, .zero)
+        self.absence = absence
     }
 
     // MARK: What the registry said
 
     /// Everything there is, at one revision. Compared with what we have, never cleared first: keys that are missing have
     /// been deleted, nobody knows how. A listing older than what we have changes nothing.
-    package mutating func reset(_ listing: RegistryListing, now: Duration) -> [EndpointAction] {
+    /// - Parameter isConfirmed: false for the word of one member that could ask no other.
+    package mutating func reset(
+        _ listing: RegistryListing, isConfirmed: Bool = true, now: Duration
+    ) -> [EndpointAction] {
         guard listing.revision >= revision else {
             counters.olderListings += 1
             return []
         }
+        self.isConfirmed = self.isConfirmed || isConfirmed
         forgetDepartures(now)
         revision = listing.revision
         isListed = true
         hasChanged = true
         var missing = entries.filter { $0.value.modRevision <= listing.revision }
-        for entry in listing.entries { missing[EntryKey(entry.key)] = nil }
+        for entry in listing.entries {
+            for key in all(EntryKey(entry.key)) { missing[key] = nil }
+        }
         if !missing.isEmpty { lastDelete = now }
         let lost = missing.keys.sorted().compactMap { remove($0, now: now) }
         // An over-full service keeps those that have been there longest: the newest are ignored.
@@ -123,9 +154,10 @@ package struct EndpointTable: Sendable {
             case .upsert(let entry): upsert(entry)
             case .remove(let key):
                 deletes += 1
-                let key = EntryKey(key)
-                guard let entry = entries[key], entry.modRevision < revision else { continue }
-                if let departure = remove(key, now: now) { deleted.append(departure) }
+                for key in all(EntryKey(key)) {
+                    guard let entry = entries[key], entry.modRevision < revision else { continue }
+                    if let departure = remove(key, now: now) { deleted.append(departure) }
+                }
             }
         }
         let isQuiet = lastDelete.map { now - $0 >= Self.quietTime } ?? true

@@ -37,6 +37,7 @@ extension EndpointWatcher {
             try Task.checkCancellation()
             do {
                 let listing = try await store.list(scope.range)
+                count(listing, of: scope)
                 if older >= Self.restoredListings { startAnew(scope, with: listing) }
                 try reset(scope, to: listing)
                 log.readable(scope.range)
@@ -113,9 +114,10 @@ extension EndpointWatcher {
     /// Compares what is known with what is there, now and then: a watch can lose events (docs/promises.md, "Reading").
     func audit(_ scope: Scope) async throws {
         while true {
-            let keys = state.withLock { $0.tables.members }
-            let scale = max(1, Double(keys) / Double(Self.auditedKeys))
-            try await clock.sleep(for: jittered(Self.auditInterval * scale))
+            try await clock.sleep(for: jittered(Self.auditInterval))
+            let keys = state.withLock { max($0.tables.members, $0.listed.values.reduce(0, +)) }
+            let scale = Double(keys) / Double(Self.auditedKeys)
+            if scale > 1 { try await clock.sleep(for: jittered(Self.auditInterval * (scale - 1))) }
             do {
                 try await auditOnce(scope)
             } catch let error as RegistryError {
@@ -129,6 +131,7 @@ extension EndpointWatcher {
         // Before the first listing there is nothing to compare.
         guard known > 0 else { return }
         let listing = try await store.list(scope.range, keysOnly: true)
+        count(listing, of: scope)
         log.readable(scope.range)
         guard listing.revision >= known else {
             // What was known before we asked cannot be newer, unless history went back: then the watch is deaf.
@@ -148,6 +151,11 @@ extension EndpointWatcher {
             return tables.repaired(suspects, by: values, of: scope.services, now: now)
         }
         if drift > 0 { log.drifted(drift, in: scope.range) }
+    }
+
+    /// Remembers what an audit costs: a range may hold far more keys than those of the linked services.
+    private func count(_ listing: RegistryListing, of scope: Scope) {
+        state.withLock { $0.listed[scope.range] = listing.entries.count }
     }
 
     /// ±20 %, so that many proxies do not ask at once.

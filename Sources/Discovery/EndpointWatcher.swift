@@ -22,7 +22,7 @@ package final class EndpointWatcher: Sendable {
     /// From here on one watch of the whole prefix costs the registry less than one a service (docs/promises.md, "Reading").
     static let separateWatches = 64
 
-    /// A watch: one service's range, or every one's.
+    /// A watch: one service's range, or every one's, also of those that are not linked.
     struct Scope: Sendable {
         let range: RegistryRange
         let services: [ServiceName]
@@ -32,6 +32,8 @@ package final class EndpointWatcher: Sendable {
 
     struct State: Sendable {
         var tables: ServiceTables
+        /// Keys that the last listing of each range brought, whoever's they are.
+        var listed: [RegistryRange: Int] = [:]
         var ownEndpoints: Set<Endpoint> = []
         /// When the timekeeper wakes.
         var armed: Duration?
@@ -63,7 +65,13 @@ package final class EndpointWatcher: Sendable {
     let scopes: [Scope]
     let state: Mutex<State>
     let changes = Signal()
+    /// As `changes`, for who saves.
+    let unsaved = Signal()
     let deadlines = Signal()
+    /// Raised when a name is to be looked up soon.
+    let lookups = Signal()
+    /// Whether also those are to be that were looked up lately.
+    let hurry = Mutex(false)
     let leaseQuestions = AsyncStream.makeStream(of: LeaseQuestion.self)
     let probeQuestions = AsyncStream.makeStream(of: ProbeQuestion.self)
     let holds: HoldPublisher?
@@ -93,10 +101,15 @@ package final class EndpointWatcher: Sendable {
 
     private static func scopes(_ configuration: DiscoveryConfiguration) -> [Scope] {
         let services = Set(configuration.services).sorted()
-        guard services.count <= separateWatches else {
-            return [Scope(range: configuration.layout.servicesRange, services: services)]
+        let elsewhere = services.compactMap { service in
+            configuration.sources[service]?.prefix.map { Scope(range: .prefix("\($0)/"), services: [service]) }
         }
-        return services.map { Scope(range: configuration.layout.range(of: $0), services: [$0]) }
+        let here = services.filter { configuration.sources[$0]?.prefix == nil }
+        guard !here.isEmpty else { return elsewhere }
+        guard configuration.layout.order == .serviceFirst, here.count <= separateWatches else {
+            return [Scope(range: configuration.layout.servicesRange, services: here)] + elsewhere
+        }
+        return here.map { Scope(range: configuration.layout.range(of: $0), services: [$0]) } + elsewhere
     }
 
     /// What is known of each service, by name.
@@ -117,6 +130,17 @@ package final class EndpointWatcher: Sendable {
             for scope in scopes {
                 group.addTask { try await self.follow(scope) }
                 group.addTask { try await self.audit(scope) }
+            }
+            group.addTask { try await self.followOverrides() }
+            group.addTask { try await self.startWithoutRegistry() }
+            if let lastGood = configuration.lastGood {
+                group.addTask { try await self.keepLastGood(in: lastGood) }
+            }
+            if let resolver = configuration.resolver {
+                group.addTask { try await self.followNames(by: resolver) }
+            }
+            if configuration.absences.values.contains(where: { $0.onLoss != .keep }) {
+                group.addTask { try await self.watchSilence() }
             }
             group.addTask { try await self.publish() }
             group.addTask { try await self.keepTime() }
@@ -151,6 +175,7 @@ package final class EndpointWatcher: Sendable {
         for order in orders { carryOut(order, now) }
         if isEarlier { deadlines.raise() }
         changes.raise()
+        unsaved.raise()
     }
 
     private func carryOut(_ order: ServiceTables.Order, _ now: Duration) {
@@ -161,6 +186,7 @@ package final class EndpointWatcher: Sendable {
         case .probe(let endpoint, let question):
             probeQuestions.continuation.yield(
                 ProbeQuestion(service: order.service, endpoint: endpoint, question: question))
+        case .resolve: lookups.raise()
         case .tell(let notice):
             log.tell(notice, of: order.service, now: now)
             switch notice {
@@ -176,16 +202,20 @@ package final class EndpointWatcher: Sendable {
         while true {
             await changes.wait()
             try Task.checkCancellation()
-            publishNow()
+            // What changes no snapshot, as an operator's word about another service, keeps none waiting.
+            guard publishNow() else { continue }
             try await clock.sleep(for: Self.coalescing)
         }
     }
 
-    private func publishNow() {
-        let publications = state.withLock { state in
-            state.tables.publications(
+    /// - Returns: whether there was anything new.
+    private func publishNow() -> Bool {
+        let (publications, kept) = state.withLock { state in
+            let publications = state.tables.publications(
                 now: elapsed(), havePassedOn: snapshots.havePassedOn, released: configuration.released)
+            return (publications, state.tables.takeNewlyKept())
         }
+        for service in kept { log.kept(service) }
         for publication in publications {
             snapshots.publish(publication.snapshot, of: publication.service)
             guard let summary = publication.summary else { continue }
@@ -193,6 +223,7 @@ package final class EndpointWatcher: Sendable {
         }
         // A summary that was put off has to be told in its time.
         if publications.contains(where: { $0.summary == nil }) { deadlines.raise() }
+        return !publications.isEmpty
     }
 
     // MARK: Time

@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-/// A key of the registry, compared by its bytes.
+import ServiceModel
+
+/// A key of the registry, compared by its bytes; of one whose value is a name, also each of that name's addresses.
 ///
 /// Swift's strings are equal when they look the same; keys are not: two spellings of é are two instances.
 struct EntryKey: Sendable, Hashable, Comparable {
     let text: String
+    /// Nil for the key itself.
+    let address: IPAddress?
 
-    init(_ text: String) { self.text = text }
+    init(_ text: String, address: IPAddress? = nil) {
+        self.text = text
+        self.address = address
+    }
 
-    static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+    static func == (left: Self, right: Self) -> Bool {
+        left.address == right.address && left.text.utf8.elementsEqual(right.text.utf8)
+    }
 
-    static func < (left: Self, right: Self) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
+    static func < (left: Self, right: Self) -> Bool {
+        if left.text.utf8.lexicographicallyPrecedes(right.text.utf8) { return true }
+        guard left.text.utf8.elementsEqual(right.text.utf8), let address = right.address else { return false }
+        return left.address.map { $0 < address } ?? true
+    }
 
     func hash(into hasher: inout Hasher) {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        hasher.combine(address)
     }
 }

@@ -67,11 +67,11 @@ package final class HoldPublisher: Sendable {
             var wanted: [String: [UInt8]] = [:]
             for row in held {
                 guard let hold = row.hold, let place = layout.parse(row.key) else { continue }
-                let key = layout.holdKey(service: place.service, instance: place.instance, process: holder.process)
+                let key = layout.holdKey(place, process: holder.process)
                 let record = HoldRecord(
                     endpoint: row.endpoint, node: holder.node,
                     since: Self.text(now.addingTimeInterval(-(hold.past / .seconds(1)))),
-                    until: Self.text(now.addingTimeInterval(hold.left / .seconds(1))))
+                    until: Self.text(now.addingTimeInterval(hold.left / .seconds(1))), order: layout.order)
                 // The same hold seen again a moment later would differ by a rounded second: the first word stands.
                 wanted[key] = Self.isSame(state.wanted[key], record) ? state.wanted[key] : record.encoded()
             }

@@ -17,12 +17,11 @@ package struct HoldRow: Sendable, Hashable {
     /// - Returns: the words that can be read, in key order; what cannot be read says nothing.
     package static func rows(_ listing: RegistryListing, layout: KeyLayout) -> [HoldRow] {
         listing.entries.compactMap { entry in
-            guard let place = layout.parseHold(entry.key), let record = try? HoldRecord(decoding: entry.value) else {
-                return nil
-            }
-            return HoldRow(
-                service: place.service, key: layout.key(service: place.service, instance: place.instance),
-                process: place.process, record: record)
+            // Proxies of the other layout say so below the same prefix; their keys would be taken for something else.
+            guard let record = try? HoldRecord(decoding: entry.value), record.order == layout.order,
+                let (place, process) = layout.parseHold(entry.key)
+            else { return nil }
+            return HoldRow(service: place.service, key: layout.key(place), process: process, record: record)
         }
     }
 }

@@ -7,26 +7,58 @@ import ServiceModel
 /// The last valid value of a key, as far as Discovery needs it.
 struct Member: Sendable, Hashable {
     let endpoint: Endpoint
-    let weight: Int
+    /// As the registrator has it.
+    let statedWeight: Int
     let priority: Int
-    let isDraining: Bool
-    let node: String?
+    /// As the registrator has it.
+    let isStatedDraining: Bool
+    var node: String? { traits.node }
     let since: String?
     /// Of the write that the value came with.
     let modRevision: Int64
+    /// Whether the link wants it at all.
+    let isSelected: Bool
+    /// Among those of its priority, 0 for the most preferred.
+    let rank: Int
+    /// What of it was asked about, and its node.
+    let traits: Traits
+    /// What an operator says instead.
+    var override: OverrideRecord.Word?
 
-    init(_ record: InstanceRecord, modRevision: Int64) {
+    init(_ record: InstanceRecord, modRevision: Int64, selection: Selection) {
         endpoint = record.endpoint
-        weight = record.weight
+        statedWeight = record.weight
         priority = record.priority
-        isDraining = record.state == .draining
-        node = record.node
+        isStatedDraining = record.state == .draining
         since = record.since
         self.modRevision = modRevision
+        traits = selection.traits(of: record)
+        isSelected = selection.accepts(traits)
+        rank = selection.rank(of: traits)
     }
 
+    var weight: Int {
+        if case .weight(let weight) = override { weight } else { statedWeight }
+    }
+
+    var isDraining: Bool { isStatedDraining || override == .draining }
+
+    /// The same in the words of the registrator.
+    var record: InstanceRecord {
+        var record = InstanceRecord(endpoint: endpoint)
+        record.weight = statedWeight
+        record.priority = priority
+        record.state = isStatedDraining ? .draining : .up
+        record.since = since
+        traits.apply(to: &record)
+        return record
+    }
+
+    /// Lower is used first: its own word, and among those of one word the link's preference.
+    var tier: Int { Int(Int32(clamping: priority)) * (Selection.maximumPreferences + 1) + rank }
+
     /// Whether it may take new connections; one that may not is no part of the set that rule 3 guards.
-    var isWilling: Bool { !isDraining && weight > 0 }
+    var isWilling: Bool { isSelected && !isDraining && weight > 0 }
 }
 
 /// A key as it stands.

@@ -22,6 +22,7 @@ package struct ServiceReport: Sendable, Hashable {
         package let key: String
         package let endpoint: Endpoint
         package let state: State
+        package let verdict: Verdict
         /// The writer's name for its host.
         package let node: String?
         /// RFC 3339, the writer's word.
@@ -32,6 +33,8 @@ package struct ServiceReport: Sendable, Hashable {
         package let modRevision: Int64
         /// Nil unless `held` or `leaving`.
         package let hold: Hold?
+        /// What an operator says of it; `state` and `weight` are as it says.
+        package let override: OverrideRecord?
     }
 
     /// The age of an instance without a key.
@@ -72,25 +75,38 @@ package struct ServiceReport: Sendable, Hashable {
 
 extension ServiceReport {
     /// What stands in a listing of `layout.servicesRange` (or of one service), as a proxy would see it that starts now.
+    /// - Parameters:
+    ///   - elsewhere: what stands below prefixes of their own, of services that `source` has there.
+    ///   - source, selection: of each service.
     /// - Returns: a report for each service that has a key, by name, and the keys that belong to none.
     package static func fold(
-        _ listing: RegistryListing, layout: KeyLayout, policy: TargetPolicy
+        _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:],
+        overrides: [ServiceName: [String: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,
+        source: (ServiceName) -> EntrySource = { _ in EntrySource() },
+        selection: (ServiceName) -> Selection = { _ in Selection() }
     ) -> (services: [ServiceReport], unplaced: [SkippedRow]) {
         var services: [ServiceName: [RegistryEntry]] = [:]
         var unplaced: [SkippedRow] = []
         for entry in listing.entries {
             if let place = layout.parse(entry.key) {
+                // What stands here is not what a link uses that looks elsewhere.
+                guard elsewhere[place.service] == nil else { continue }
                 services[place.service, default: []].append(entry)
             } else {
                 unplaced.append(SkippedRow(key: entry.key, reason: .key))
             }
         }
+        for (service, listing) in elsewhere { services[service] = listing.entries }
         var members = 0
         let reports = services.sorted { $0.key < $1.key }.map { service, entries in
-            var table = EndpointTable(service: service, layout: layout, policy: policy, hold: .zero)
+            var table = EndpointTable(
+                service: service, layout: layout, policy: policy, hold: .zero, source: source(service),
+                selection: selection(service))
             table.membersElsewhere = members
             // A listing of nothing but this service, so that there is nobody to ask and nothing to wait for.
             _ = table.reset(RegistryListing(revision: listing.revision, entries: entries), now: .zero)
+            let words = (overrides[service] ?? [:]).mapValues { EndpointTable.Override($0, until: nil) }
+            _ = table.overridesChanged(to: words, now: .zero)
             members += table.members
             return table.report(now: .zero)
         }
@@ -102,12 +118,14 @@ extension EndpointTable {
     package func report(now: Duration) -> ServiceReport {
         var rows: [(key: EntryKey, row: ServiceReport.InstanceRow)] = []
         var skipped: [(key: EntryKey, row: ServiceReport.SkippedRow)] = []
+        let first = groups.values.map(\.member.tier).min()
         for (key, entry) in entries {
             if let problem = entry.problem {
                 skipped.append((key, ServiceReport.SkippedRow(key: key.text, reason: problem)))
             }
             guard let member = entry.member, !ownEndpoints.contains(member.endpoint) else { continue }
-            rows.append((key, Self.row(key, member, Self.state(of: member), lease: entry.lease)))
+            let verdict = Verdict(member, first: first)
+            rows.append((key, row(key, member, Self.state(of: member), verdict, lease: entry.lease)))
         }
         rows += departureRows(now: now)
         return ServiceReport(
@@ -124,7 +142,9 @@ extension EndpointTable {
     var states: [ServiceReport.State: Int] {
         var states: [ServiceReport.State: Int] = [:]
         for entry in entries.values {
-            guard let member = entry.member, !ownEndpoints.contains(member.endpoint) else { continue }
+            guard let member = entry.member, member.isSelected, !ownEndpoints.contains(member.endpoint) else {
+                continue
+            }
             states[Self.state(of: member), default: 0] += 1
         }
         for (endpoint, departure) in departures where groups[endpoint] != nil {
@@ -133,6 +153,9 @@ extension EndpointTable {
         return states
     }
 
+    /// Members that the link does not want.
+    var unselected: Int { selection.filters.isEmpty ? 0 : entries.values.count { $0.member?.isSelected == false } }
+
     private static func state(of member: Member) -> ServiceReport.State { member.isDraining ? .draining : .up }
 
     private func departureRows(now: Duration) -> [(key: EntryKey, row: ServiceReport.InstanceRow)] {
@@ -140,16 +163,19 @@ extension EndpointTable {
             let hold = ServiceReport.Hold(
                 past: now - departure.leftAt, left: max(departure.until - now, .zero))
             let state = departure.isHeld ? ServiceReport.State.held : .leaving
-            return (departure.key, Self.row(departure.key, departure.member, state, lease: departure.lease, hold))
+            let verdict = departure.isHeld ? Verdict.held : .leaving
+            return (departure.key, row(departure.key, departure.member, state, verdict, lease: departure.lease, hold))
         }
     }
 
-    private static func row(
-        _ key: EntryKey, _ member: Member, _ state: ServiceReport.State, lease: RegistryLease?,
+    private func row(
+        _ key: EntryKey, _ member: Member, _ state: ServiceReport.State, _ verdict: Verdict, lease: RegistryLease?,
         _ hold: ServiceReport.Hold? = nil
     ) -> ServiceReport.InstanceRow {
         ServiceReport.InstanceRow(
-            key: key.text, endpoint: member.endpoint, state: state, node: member.node, since: member.since,
-            weight: member.weight, lease: lease, modRevision: member.modRevision, hold: hold)
+            key: key.text, endpoint: member.endpoint, state: state, verdict: verdict, node: member.node,
+            since: member.since,
+            weight: member.weight, lease: lease, modRevision: member.modRevision, hold: hold,
+            override: override(ofKey: key.text)?.record)
     }
 }

@@ -26,6 +26,8 @@ struct ServiceTables: Sendable {
         let up: Int
         let held: Int
         let draining: Int
+        /// Left out by the link's selection.
+        let others: Int
         let skipped: Int
         /// Snapshots since the last summary, this one included.
         let changes: Int
@@ -36,6 +38,8 @@ struct ServiceTables: Sendable {
         var instances: [Instance] = []
         var lastSummary: Duration?
         var untold = 0
+        /// Whether it goes on with instances that are gone (`AbsencePolicy.Emptiness.keep`).
+        var isKept = false
     }
 
     private struct Leaving: Sendable {
@@ -55,6 +59,7 @@ struct ServiceTables: Sendable {
     private var leaving: [InstanceID: Leaving] = [:]
     /// Keys below the prefix that belong to no service, as far as a watch of the whole prefix showed them.
     private(set) var unplaced = 0
+    private var newlyKept: [ServiceName] = []
 
     init(_ configuration: DiscoveryConfiguration, capacity: Int = InstanceAllocator.standardCapacity) {
         layout = configuration.layout
@@ -64,7 +69,9 @@ struct ServiceTables: Sendable {
         for service in configuration.services {
             tables[service] = EndpointTable(
                 service: service, layout: configuration.layout, policy: configuration.policy,
-                hold: configuration.hold)
+                hold: configuration.hold, absence: configuration.absences[service] ?? AbsencePolicy(),
+                source: configuration.sources[service] ?? EntrySource(),
+                selection: configuration.selections[service] ?? Selection())
             links[service] = Link()
         }
     }
@@ -75,19 +82,21 @@ struct ServiceTables: Sendable {
     func revision(of services: [ServiceName]) -> Int64 { services.compactMap { tables[$0]?.revision }.max() ?? 0 }
 
     /// - Returns: nil when the listing is older than what one of the services has; then nothing has changed.
-    mutating func listed(_ listing: RegistryListing, of services: [ServiceName], now: Duration) -> [Order]? {
+    mutating func listed(
+        _ listing: RegistryListing, of services: [ServiceName], isConfirmed: Bool = true, now: Duration
+    ) -> [Order]? {
         guard listing.revision >= revision(of: services) else { return nil }
         let parts = split(listing, among: services)
         return services.flatMap { service in
             let part = RegistryListing(revision: listing.revision, entries: parts[service] ?? [])
-            return with(service) { $0.reset(part, now: now) }
+            return with(service) { $0.reset(part, isConfirmed: isConfirmed, now: now) }
         }
     }
 
     mutating func changed(
         _ changes: [RegistryChange], revision: Int64, of services: [ServiceName], now: Duration
     ) -> [Order] {
-        if services.count == 1, let service = services.first {
+        if let service = alone(services) {
             let own = changes.filter { belongs($0.key, to: service) }
             return own.isEmpty ? [] : with(service) { $0.changed(own, revision: revision, now: now) }
         }
@@ -146,6 +155,14 @@ struct ServiceTables: Sendable {
         with(service) { $0.probeAnswered(question, accepts: accepts, now: now) }
     }
 
+    /// A name stands for these addresses, whichever services have it.
+    mutating func resolved(_ name: String, to addresses: [IPAddress], now: Duration) -> [Order] {
+        tables.keys.sorted().flatMap { service in with(service) { $0.resolved(name, to: addresses, now: now) } }
+    }
+
+    /// What has to be looked up.
+    var names: Set<String> { tables.values.reduce(into: []) { $0.formUnion($1.names) } }
+
     mutating func timeReached(_ now: Duration, isStale: Bool) -> [Order] {
         tables.keys.sorted().filter { (tables[$0]?.nextDeadline ?? .seconds(Int64.max)) <= now }.flatMap { service in
             with(service) { $0.timeReached(now, isStale: isStale) }
@@ -154,6 +171,28 @@ struct ServiceTables: Sendable {
 
     mutating func ownEndpointsChanged(to own: Set<Endpoint>, now: Duration) -> [Order] {
         tables.keys.sorted().flatMap { service in with(service) { $0.ownEndpointsChanged(to: own, now: now) } }
+    }
+
+    /// - Parameter overrides: all words there are, by service and instance.
+    mutating func overridesChanged(
+        to overrides: [ServiceName: [String: EndpointTable.Override]], now: Duration
+    ) -> [Order] {
+        tables.keys.sorted().flatMap { service in
+            with(service) { $0.overridesChanged(to: overrides[service] ?? [:], now: now) }
+        }
+    }
+
+    /// Services whose links believe no more in what is known, after so long a silence; nil while the registry speaks.
+    mutating func silent(for silence: Duration?) -> [ServiceName] {
+        var changed: [ServiceName] = []
+        for service in tables.keys.sorted() {
+            guard let table = tables[service], case .drop(let limit) = table.absence.onLoss else { continue }
+            let isDisbelieved = silence.map { $0 >= limit } ?? false
+            guard table.isDisbelieved != isDisbelieved else { continue }
+            tables[service]?.setDisbelieved(isDisbelieved)
+            changed.append(service)
+        }
+        return changed
     }
 
     /// When `timeReached` is to be called next.
@@ -188,6 +227,13 @@ struct ServiceTables: Sendable {
         for service in tables.keys.sorted() {
             guard var table = tables[service], var link = links[service] else { continue }
             guard table.isListed, table.hasChanged || table.isShortOfSlots else { continue }
+            // With nothing left, its links go on with what they have, if they have anything.
+            if table.keepsLast, !link.instances.isEmpty {
+                if !link.isKept { newlyKept.append(service) }
+                links[service]?.isKept = true
+                continue
+            }
+            link.isKept = false
             tables[service] = nil
             let (instances, left) = table.instances(from: &allocator, released: released)
             tables[service] = table
@@ -203,6 +249,12 @@ struct ServiceTables: Sendable {
             publications.append(Publication(service: service, snapshot: snapshot, summary: summary))
         }
         return publications
+    }
+
+    /// Services that have become empty and whose links go on with what they had, since this was last asked.
+    mutating func takeNewlyKept() -> [ServiceName] {
+        defer { newlyKept = [] }
+        return newlyKept
     }
 
     /// Summaries that were put off and are due, and when the next one is.
@@ -233,7 +285,7 @@ struct ServiceTables: Sendable {
         let states = table.states
         return Summary(
             up: states[.up, default: 0], held: states[.held, default: 0], draining: states[.draining, default: 0],
-            skipped: table.skippedCount, changes: link.untold)
+            others: table.unselected, skipped: table.skippedCount, changes: link.untold)
     }
 
     /// Gives slots back for good once the relay knows that their instances are gone.
@@ -252,7 +304,7 @@ struct ServiceTables: Sendable {
 
     // MARK: Within
 
-    private mutating func with(
+    mutating func with(
         _ service: ServiceName, _ body: (inout EndpointTable) -> [EndpointAction]
     ) -> [Order] {
         // Taken out while it works, so that it is changed in place.
@@ -264,7 +316,7 @@ struct ServiceTables: Sendable {
     }
 
     private func split(_ listing: RegistryListing, among services: [ServiceName]) -> [ServiceName: [RegistryEntry]] {
-        if services.count == 1, let service = services.first {
+        if let service = alone(services) {
             return [service: listing.entries.filter { belongs($0.key, to: service) }]
         }
         var parts: [ServiceName: [RegistryEntry]] = [:]
@@ -275,9 +327,16 @@ struct ServiceTables: Sendable {
         return parts
     }
 
+    /// The one service of a range that is its own; nil for a range of many, in which what is nobody's is not this one's.
+    private func alone(_ services: [ServiceName]) -> ServiceName? {
+        guard services.count == 1, let service = services.first else { return nil }
+        return layout.order == .serviceFirst || tables[service]?.source.prefix != nil ? service : nil
+    }
+
     /// Whether a key of the service's range is its own: `a/` also covers the keys of `a/b`, which are not, and keys that
     /// are nobody's, which it shows as skipped.
     private func belongs(_ key: String, to service: ServiceName) -> Bool {
-        layout.parse(key).map { $0.service == service } ?? true
+        if tables[service]?.source.prefix != nil { return true }
+        return layout.parse(key).map { $0.service == service } ?? true
     }
 }

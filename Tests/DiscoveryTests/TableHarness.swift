@@ -26,10 +26,16 @@ struct TableHarness {
     private(set) var notices: [EndpointNotice] = []
     private var allocator = InstanceAllocator()
 
-    init(hold: Duration = .seconds(60), policy: TargetPolicy = TargetPolicy()) throws {
+    /// - Parameter isListed: whether an empty listing is in.
+    init(
+        hold: Duration = .seconds(60), policy: TargetPolicy = TargetPolicy(), selection: Selection = Selection(),
+        source: EntrySource = EntrySource(), isListed: Bool = true
+    ) throws {
         let service = try #require(ServiceName("redis"))
-        table = EndpointTable(service: service, layout: Self.layout, policy: policy, hold: hold)
-        act(table.reset(RegistryListing(revision: 1, entries: []), now: .zero))
+        table = EndpointTable(
+            service: service, layout: Self.layout, policy: policy, hold: hold, source: source,
+            selection: selection)
+        if isListed { act(table.reset(RegistryListing(revision: 1, entries: []), now: .zero)) }
     }
 
     static func key(_ name: String) -> String { "/services/redis/\(name)" }
@@ -55,6 +61,7 @@ struct TableHarness {
     ) -> (String, [UInt8], RegistryLease?) { (key(name), value, lease) }
 
     /// Writes keys in one revision, without telling the table.
+    @discardableResult
     mutating func write(_ puts: [(String, [UInt8], RegistryLease?)], deleting names: [String] = []) -> [RegistryChange]
     {
         revision += 1
@@ -105,6 +112,16 @@ struct TableHarness {
         delete("\(number)")
     }
 
+    mutating func restore(_ known: [LastGood.Entry]) { act(table.restore(known, now: now)) }
+
+    mutating func resolve(_ name: String, _ addresses: [IPAddress]) {
+        act(table.resolved(name, to: addresses, now: now))
+    }
+
+    mutating func say(_ overrides: [String: EndpointTable.Override]) {
+        act(table.overridesChanged(to: overrides, now: now))
+    }
+
     mutating func reset() { act(table.reset(listing, now: now)) }
 
     /// Moves time on, stopping at every deadline of the table; questions are answered as soon as they are asked.
@@ -143,6 +160,7 @@ struct TableHarness {
             switch action {
             case .askLease(let lease, let question): leaseQuestions.append((lease, question))
             case .probe(let endpoint, let question): probes.append((endpoint, question))
+            case .resolve: break
             case .tell(let notice): notices.append(notice)
             }
         }

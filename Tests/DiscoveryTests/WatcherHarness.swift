@@ -22,7 +22,9 @@ struct WatcherHarness: Sendable {
     /// - Parameter clock: nil for the real one.
     init(
         memory: MemoryStore = MemoryStore(), services: [String] = ["redis"], hold: Duration = .seconds(60),
-        clock: ManualClock? = nil, holder: DiscoveryConfiguration.Holder? = nil
+        clock: ManualClock? = nil, holder: DiscoveryConfiguration.Holder? = nil, layout: KeyLayout = .standard,
+        lastGood: (any LastGoodStore)? = nil, absences: [ServiceName: AbsencePolicy] = [:],
+        sources: [ServiceName: EntrySource] = [:], resolver: (any NameResolver)? = nil
     ) throws {
         self.memory = memory
         store = FaultyStore(memory)
@@ -30,8 +32,10 @@ struct WatcherHarness: Sendable {
         watcher = EndpointWatcher(
             store: store,
             configuration: DiscoveryConfiguration(
-                layout: .standard, services: try services.map { try #require(ServiceName($0)) }, hold: hold,
-                holder: holder, ownEndpoints: { own.value }, released: { _ in true }),
+                layout: layout, services: try services.map { try #require(ServiceName($0)) }, sources: sources,
+                absences: absences, hold: hold,
+                holder: holder, resolver: resolver, lastGood: lastGood, ownEndpoints: { own.value },
+                released: { _ in true }),
             prober: prober, logger: log.logger, clock: clock ?? ContinuousClock(), random: { 0.5 })
     }
 
@@ -50,6 +54,12 @@ struct WatcherHarness: Sendable {
 
     func put(_ key: String, _ endpoint: Endpoint, lease: RegistryLease? = nil) async throws {
         try await put([(key, endpoint)], lease: lease)
+    }
+
+    /// Puts a value as it stands.
+    func put(_ key: String, text: String) async throws {
+        let write = RegistryWrite(key: key, condition: .none, operation: .put(Array(text.utf8), lease: nil))
+        _ = try await memory.commit([write])
     }
 
     func put(_ puts: [(String, Endpoint)], lease: RegistryLease? = nil) async throws {
@@ -140,10 +150,16 @@ final class FaultyStore: RegistryStore {
     struct Faults {
         var list: RegistryError.Code?
         var commit: RegistryError.Code?
+        /// Whether one member answers although the registry as a whole does not.
+        var answersUnconfirmed = false
+        /// What may not be read.
+        var denied: RegistryRange?
         /// Watches tell nothing.
         var isDeaf = false
         /// Added to the revision of each listing.
         var shift: Int64 = 0
+        /// Keys of nobody that are in each listing as well: what so many cost to store is not the point.
+        var strangers = 0
         var lists = 0
         var watches = 0
         var ranges: [RegistryRange] = []
@@ -166,16 +182,28 @@ final class FaultyStore: RegistryStore {
     func run() async throws { try await memory.run() }
 
     func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
+        if faults.denied == range { throw RegistryError(.permissionDenied, "told to fail") }
+        // Faults and counts are of what is listed of the services.
+        if range == KeyLayout.standard.overridesRange { return try await memory.list(range, keysOnly: keysOnly) }
         state.withLock { $0.lists += 1 }
         if let code = faults.list { throw RegistryError(code, "told to fail") }
         let listing = try await memory.list(range, keysOnly: keysOnly)
-        return RegistryListing(revision: listing.revision + faults.shift, entries: listing.entries)
+        let stranger = RegistryEntry(key: "/services-by-node/stranger", value: [], modRevision: 1, lease: nil)
+        let strangers = Array(repeating: stranger, count: faults.strangers)
+        return RegistryListing(revision: listing.revision + faults.shift, entries: listing.entries + strangers)
+    }
+
+    func listUnconfirmed(_ range: RegistryRange) async throws(RegistryError) -> RegistryListing {
+        guard faults.answersUnconfirmed else { throw RegistryError(.unavailable, "told to fail") }
+        return try await memory.list(range, keysOnly: false)
     }
 
     func withWatch<Result: Sendable>(
         _ range: RegistryRange, from revision: Int64, _ body: (RegistryEvents) async throws -> Result
     ) async throws -> Result {
         state.withLock { state in
+            // The operators' words are watched beside every service.
+            guard range != KeyLayout.standard.overridesRange else { return }
             state.watches += 1
             state.ranges.append(range)
         }
@@ -186,10 +214,10 @@ final class FaultyStore: RegistryStore {
     }
 
     func withOwner<Result: Sendable>(
-        timeToLive: Duration, _ body: (any RegistryOwner) async throws -> Result
+        timeToLive: Duration, atEnd end: OwnerEnd, _ body: (any RegistryOwner) async throws -> Result
     ) async throws -> Result {
         state.withLock { $0.owners += 1 }
-        return try await memory.withOwner(timeToLive: timeToLive, body)
+        return try await memory.withOwner(timeToLive: timeToLive, atEnd: end, body)
     }
 
     func commit(_ writes: [RegistryWrite]) async throws(RegistryError) -> Int64? {

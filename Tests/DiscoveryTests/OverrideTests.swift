@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import Discovery
+import Foundation
+import Registry
+import ServiceModel
+import TestSupport
+import Testing
+
+/// An operator's word takes instances out, or weighs them otherwise, and ends.
+@Suite struct OverrideTableTests {
+    private func override(_ word: OverrideRecord.Word, until: Duration? = nil) -> EndpointTable.Override {
+        EndpointTable.Override(OverrideRecord(word, by: "alice", since: nil, until: nil), until: until)
+    }
+
+    @Test func drainsOneAndUndoes() throws {
+        var harness = try TableHarness()
+        harness.putUp(3)
+        let id = harness.id(of: 2)
+        harness.say(["2": override(.draining)])
+        #expect(harness.used == [1, 3] && harness.names(.draining) == ["2"])
+        // What its registrator says meanwhile does not bring it back.
+        harness.put("2", TableHarness.value(TableHarness.endpoint(2), weight: 50))
+        #expect(harness.used == [1, 3])
+        harness.say([:])
+        #expect(harness.used == [1, 2, 3] && harness.id(of: 2) == id)
+        #expect(harness.instances().first { $0.endpoint == TableHarness.endpoint(2) }?.weight == 50)
+    }
+
+    @Test func weighsAllThatHaveNoWordOfTheirOwn() throws {
+        var harness = try TableHarness()
+        harness.putUp(2)
+        harness.say(["*": override(.weight(7)), "1": override(.weight(0))])
+        #expect(harness.instances().map(\.weight) == [7] && harness.used == [2])
+        harness.putUp(3)
+        #expect(harness.used == [2, 3], "who comes later too")
+    }
+
+    @Test func endsByItself() throws {
+        var harness = try TableHarness()
+        harness.putUp(2)
+        harness.say(["1": override(.draining, until: .seconds(10)), "2": override(.weight(3))])
+        harness.pass(.seconds(9))
+        #expect(harness.used == [2])
+        harness.pass(.seconds(2))
+        #expect(harness.used == [1, 2])
+        #expect(harness.instances().map(\.weight).sorted() == [3, 100])
+    }
+
+    /// Its key may go: somebody wanted it out, so there is nothing to be held.
+    @Test func whatIsDrainedIsNotHeldWhenItsKeyGoes() throws {
+        var harness = try TableHarness()
+        harness.putUp(1)
+        harness.say(["1": override(.draining)])
+        harness.expire(1)
+        harness.answer()
+        #expect(harness.used == [] && harness.names(.held) == [] && harness.names(.leaving) == [])
+    }
+
+    @Test func isNoPartOfWhatOutlivesTheProcess() throws {
+        var harness = try TableHarness()
+        harness.putUp(1)
+        harness.say(["1": override(.draining)])
+        #expect(harness.table.lastGood().map(\.record.state) == [.up])
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct OverrideWatcherTests {
+    private let one = TableHarness.endpoint(1)
+    private let two = TableHarness.endpoint(2)
+
+    private func say(_ harness: WatcherHarness, _ key: String, _ value: String?) async throws {
+        let operation = value.map { RegistryWrite.Operation.put(Array($0.utf8), lease: nil) } ?? .delete
+        _ = try await harness.memory.commit([RegistryWrite(key: key, condition: .none, operation: operation)])
+    }
+
+    @Test func followsWhatIsSaid() async throws {
+        let harness = try WatcherHarness()
+        let key = "/services-overrides/redis/1"
+        try await say(harness, key, #"{"state":"draining","by":"alice"}"#)
+        try await harness.put([(TableHarness.key("1"), one), (TableHarness.key("2"), two)])
+        try await harness.running {
+            try await harness.until([two])
+            try await say(harness, key, nil)
+            try await harness.until([one, two])
+            try await say(harness, "/services-overrides/redis/*", #"{"weight":0}"#)
+            try await harness.until([])
+            try await say(harness, "/services-overrides/redis/*", #"{"weight":"much"}"#)
+            try await harness.until([one, two])
+            try await eventually { harness.log.lines("override skipped").count == 1 }
+        }
+    }
+
+    @Test func endsAtUntil() async throws {
+        let harness = try WatcherHarness()
+        let until = Date.now.addingTimeInterval(2).formatted(.iso8601)
+        try await harness.put(TableHarness.key("1"), one)
+        try await say(harness, "/services-overrides/redis/1", #"{"state":"draining","until":"\#(until)"}"#)
+        try await harness.running {
+            try await harness.until([])
+            try await harness.until([one])
+        }
+        #expect(Date.now >= (try Date(until, strategy: .iso8601)))
+    }
+
+    /// As for a role that may read nothing but the services.
+    @Test func goesWithoutWhatItMayNotRead() async throws {
+        let harness = try WatcherHarness()
+        harness.store.change { $0.denied = KeyLayout.standard.overridesRange }
+        try await harness.put(TableHarness.key("1"), one)
+        try await harness.running { try await harness.until([one]) }
+    }
+}
