@@ -69,7 +69,8 @@ let core: [Target] = [
         name: "RegistryTests", dependencies: ["Registry", "ServiceModel", "TestSupport"], swiftSettings: settings
     ),
     .testTarget(
-        name: "DockerTests", dependencies: ["Docker", "ServiceModel", "TestSupport", log], swiftSettings: settings
+        name: "DockerTests", dependencies: ["Docker", "ServiceModel", "TestSupport", log], exclude: ["Fixtures"],
+        swiftSettings: settings
     ),
     .testTarget(
         name: "RegistrationTests",
@@ -123,6 +124,7 @@ let whole: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "SystemPackage", package: "swift-system"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
         swiftSettings: settings
@@ -149,14 +151,15 @@ let whole: [Target] = [
     .testTarget(
         name: "DaemonTests",
         dependencies: [
-            "legation", "Daemon", "Discovery", "Etcd", "Registry", "ServiceModel", "Relay", "TestSupport", log,
+            "legation", "Daemon", "Discovery", "Docker", "Etcd", "Registration", "Registry", "ServiceModel", "Relay",
+            "TestSupport", log,
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings
     ),
     .testTarget(
         name: "IntegrationTests",
-        dependencies: ["TestSupport", "Registry", "RegistryEtcd", "Etcd", "ServiceModel", log],
+        dependencies: ["TestSupport", "Registration", "Registry", "RegistryEtcd", "Etcd", "ServiceModel", log],
         swiftSettings: settings
     ),
 ]

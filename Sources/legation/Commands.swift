@@ -9,15 +9,16 @@ struct RegisterCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var register: RegisterFlags
+    @OptionGroup var place: PlaceFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(
         help: ArgumentHelp(
-            "The container and its port unless there is --address; the service, then what to say of it.",
+            "The container and its port, but not with --address; the service, then what to say of it. None with --labels.",
             valueName: "CONTAINER PORT SERVICE [KEY=VALUE...]"))
     var words: [String] = []
 
-    var groups: [any FlagGroup] { [register, etcd, log] }
+    var groups: [any FlagGroup] { [register, place, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues
@@ -37,7 +38,7 @@ struct ForwardCommand: LegationCommand {
     @OptionGroup var forward: ForwardFlags
     @OptionGroup var relay: RelayFlags
     @OptionGroup var log: LogFlags
-    @Argument(help: ArgumentHelp("HOST:PORT, in the order of preference.", valueName: "TARGET"))
+    @Argument(help: ArgumentHelp("HOST:PORT or unix:PATH, in the order of preference.", valueName: "TARGET"))
     var words: [String] = []
 
     var groups: [any FlagGroup] { [forward, relay, log] }
@@ -58,14 +59,18 @@ struct ProxyCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var proxy: ProxyFlags
+    @OptionGroup var selection: SelectionFlags
+    @OptionGroup var place: PlaceFlags
     @OptionGroup var targets: TargetFlags
     @OptionGroup var relay: RelayFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
-    @Argument(help: ArgumentHelp("The service and the port that stands for it here.", valueName: "SERVICE PORT"))
+    @Argument(
+        help: ArgumentHelp(
+            "The service and the port (or unix:PATH) that stands for it here.", valueName: "SERVICE PORT"))
     var words: [String] = []
 
-    var groups: [any FlagGroup] { [proxy, targets, relay, etcd, log] }
+    var groups: [any FlagGroup] { [proxy, selection, place, targets, relay, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues
@@ -83,12 +88,15 @@ struct ServicesCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var output: OutputFlags
+    @OptionGroup var watch: WatchFlags
+    @OptionGroup var selection: SelectionFlags
+    @OptionGroup var place: PlaceFlags
     @OptionGroup var targets: TargetFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(help: ArgumentHelp("Only this service.", valueName: "SERVICE")) var words: [String] = []
 
-    var groups: [any FlagGroup] { [output, targets, etcd, log] }
+    var groups: [any FlagGroup] { [output, watch, selection, place, targets, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues
@@ -106,11 +114,12 @@ struct NodesCommand: LegationCommand {
     static let configuration = CommandConfiguration(name)
 
     @OptionGroup var output: OutputFlags
+    @OptionGroup var watch: WatchFlags
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(help: .hidden) var words: [String] = []
 
-    var groups: [any FlagGroup] { [output, etcd, log] }
+    var groups: [any FlagGroup] { [output, watch, etcd, log] }
 
     static func configuration(
         arguments: [String], settings: SettingValues

@@ -30,7 +30,7 @@ struct Legation: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RegisterCommand.self, ForwardCommand.self, ProxyCommand.self, ServicesCommand.self, NodesCommand.self,
-            CheckEtcdCommand.self,
+            DrainCommand.self, WeightCommand.self, UndoCommand.self, CheckEtcdCommand.self,
         ]
     )
 }

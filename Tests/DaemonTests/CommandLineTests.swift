@@ -11,7 +11,7 @@ import Testing
 @Suite struct CommandLineTests {
     private static let commands: [any LegationCommand.Type] = [
         RegisterCommand.self, ForwardCommand.self, ProxyCommand.self, ServicesCommand.self, NodesCommand.self,
-        CheckEtcdCommand.self,
+        DrainCommand.self, WeightCommand.self, UndoCommand.self, CheckEtcdCommand.self,
     ]
 
     private static func type(of name: CommandName) throws -> any LegationCommand.Type {

@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-private func target(_ text: String) throws -> HostPort { try #require(HostPort(text)) }
+private func target(_ text: String) throws -> ForwardTarget { try #require(ForwardTarget(text)) }
 
 private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 
@@ -63,9 +63,20 @@ extension EndpointSnapshot {
         #expect(result5 == nil)
     }
 
+    @Test func asksNobodyForTheNameOfASocket() throws {
+        var targets = ForwardTargets([try target("unix:/run/a.sock"), try target("a.lan:1")])
+        #expect(targets.names == ["a.lan"])
+        #expect(targets.isFirstLiteral)
+        let first = targets.snapshot { _ in true }
+        #expect(first?.endpoints == ["unix:/run/a.sock"])
+        _ = targets.answered("a.lan", .addresses([try address("10.0.0.1")]))
+        let second = targets.snapshot { _ in true }
+        #expect(second?.endpoints == ["unix:/run/a.sock", "10.0.0.1:1"])
+    }
+
     @Test func leavesOwnListenersOut() throws {
         var targets = ForwardTargets([try target("10.0.0.1:1"), try target("10.0.0.2:1")])
-        let own = try #require(Endpoint("10.0.0.1:1"))
+        let own = try #require(InstanceAddress("10.0.0.1:1"))
         let result6 = targets.snapshot(isOwn: { $0 == own }, isReleased: { _ in true })
         #expect(result6?.endpoints == ["10.0.0.2:1"])
         #expect(targets.loops == [own])
@@ -74,8 +85,8 @@ extension EndpointSnapshot {
     @Test func usesASlotAgainOnlyWhenItIsReleased() throws {
         var slots = InstanceSlots()
         let (one, two, three) = (
-            try #require(Endpoint("10.0.0.1:1")), try #require(Endpoint("10.0.0.2:1")),
-            try #require(Endpoint("10.0.0.3:1"))
+            try #require(InstanceAddress("10.0.0.1:1")), try #require(InstanceAddress("10.0.0.2:1")),
+            try #require(InstanceAddress("unix:/run/three.sock"))
         )
         let first = slots.id(of: one)
         let result7 = slots.id(of: one)

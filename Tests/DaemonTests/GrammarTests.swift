@@ -2,7 +2,9 @@
 // Copyright the Legation authors
 
 import Daemon
+import Docker
 import Logging
+import Registration
 import Registry
 import ServiceModel
 import Testing
@@ -25,6 +27,8 @@ struct Mistake: Sendable, CustomTestStringConvertible {
             case .register: _ = try RegisterConfiguration(arguments: arguments, settings: settings)
             case .forward: _ = try ForwardConfiguration(arguments: arguments, settings: settings)
             case .proxy: _ = try ProxyConfiguration(arguments: arguments, settings: settings)
+            case .drain, .weight, .undo:
+                _ = try OverrideConfiguration(command, arguments: arguments, settings: settings)
             case .services, .nodes, .checkEtcd:
                 _ = try QueryConfiguration(command, arguments: arguments, settings: settings)
             }
@@ -39,12 +43,15 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         var arguments: [String] = []
         var flags: [SettingName: [String]] = [:]
         switch command {
-        case .register where name == .docker: arguments = ["redis", "6379", "redis-A"]
+        case .register where [.docker, .network].contains(name): arguments = ["redis", "6379", "redis-A"]
+        case .register where [.compat, .allowService].contains(name): flags[.labels] = ["true"]
         case .register:
             arguments = ["redis"]
             flags[.address] = ["10.0.0.1:1"]
         case .forward: arguments = ["a:1"]
         case .proxy: arguments = ["a:1"]
+        case .drain, .undo: arguments = ["a", "b"]
+        case .weight: arguments = ["a", "b", "1"]
         case .services, .nodes, .checkEtcd: break
         }
         let rest = flags.filter { $0.key != name }
@@ -60,23 +67,44 @@ struct Mistake: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct MistakeTests {
+    /// With the slash in front one byte more than unix(7) has room for.
+    private static let longPath = String(repeating: "p", count: 107)
+
     static let flags: [Mistake] = [
         Mistake.flag(.register, .address, "10.0.0.1"), Mistake.flag(.register, .address, "10.0.0.1:0"),
         Mistake.flag(.register, .address, "redis:6379"), Mistake.flag(.register, .ttl, "4s"),
         Mistake.flag(.register, .ttl, "3601s"), Mistake.flag(.register, .ttl, "ten"),
-        Mistake.flag(.register, .drainTime, "-1s"), Mistake.flag(.register, .node, "a b"),
+        Mistake.flag(.register, .drainTime, "-1s"), Mistake.flag(.register, .onExit, "leave"),
+        Mistake.flag(.register, .node, "a b"),
         Mistake.flag(.register, .zone, "a/b"), Mistake.flag(.register, .instance, "a/b"),
         Mistake.flag(.register, .advertise, "10.0.0.1:80"), Mistake.flag(.register, .advertise, "127.1"),
         Mistake.flag(.register, .docker, "ssh://engine"), Mistake.flag(.register, .docker, "/var/run/docker.sock"),
+        Mistake.flag(.register, .also, "consul"), Mistake.flag(.register, .also, "naming:a//b"),
+        Mistake.flag(.register, .also, "skydns:a..b"), Mistake.flag(.register, .also, "registrator:/services"),
+        Mistake.flag(.register, .also, "naming:/services-nodes/x"),
+        Mistake.flag(.register, .labels, "maybe"), Mistake.flag(.register, .compat, "consul"),
+        Mistake.flag(.register, .allowService, "a*b"), Mistake.flag(.register, .allowService, "a b"),
+        Mistake.flag(.register, .network, "a b"), Mistake.flag(.register, .network, "/back"),
+        Mistake.flag(.register, .network, "-back"),
         Mistake.flag(.forward, .listen, "65536"), Mistake.flag(.forward, .listen, "localhost:1"),
+        Mistake.flag(.forward, .listen, "unix:relative"), Mistake.flag(.forward, .listen, "unix:/" + longPath),
+        Mistake.flag(.forward, .socketMode, "68"), Mistake.flag(.proxy, .socketMode, "0x1"),
+        Mistake.flag(.proxy, .socketMode, "1660"), Mistake.flag(.proxy, .socketMode, "668"),
         Mistake.flag(.forward, .workers, "0"), Mistake.flag(.forward, .workers, "257"),
         Mistake.flag(.forward, .workers, "+1"), Mistake.flag(.forward, .shutdownGrace, "2d"),
         Mistake.flag(.proxy, .bind, "10.0.0.1:1"), Mistake.flag(.proxy, .bind, "eth0"),
         Mistake.flag(.proxy, .balance, "random"), Mistake.flag(.proxy, .hold, "1d"),
         Mistake.flag(.proxy, .hold, "2h"), Mistake.flag(.proxy, .allowTarget, "10.0.0.0/33"),
+        Mistake.flag(.drain, .lasts, "0s"), Mistake.flag(.weight, .by, String(repeating: "x", count: 101)),
+        Mistake.flag(.proxy, .format, "json"), Mistake.flag(.proxy, .format, "naming:/x"),
+        Mistake.flag(.proxy, .format, "a=naming:/x/"), Mistake.flag(.proxy, .onLoss, "drop"),
+        Mistake.flag(.proxy, .onLoss, "drop-after:0s"),
+        Mistake.flag(.proxy, .onLoss, "b=keep"), Mistake.flag(.proxy, .onEmpty, "fallback:10.0.0.1"),
+        Mistake.flag(.proxy, .onEmpty, "fallback:0.0.0.0:1"), Mistake.flag(.proxy, .onEmpty, "a b=keep"),
         Mistake.flag(.proxy, .workers, "two"), Mistake.flag(.proxy, .etcd, "ftp://a"),
         Mistake.flag(.services, .etcd, "http://a:0"), Mistake.flag(.nodes, .prefix, "services"),
-        Mistake.flag(.checkEtcd, .prefix, "/services/"), Mistake.flag(.checkEtcd, .etcdCA, "/nonexistent/ca.pem"),
+        Mistake.flag(.checkEtcd, .prefix, "/services/"), Mistake.flag(.proxy, .layout, "by-node"),
+        Mistake.flag(.checkEtcd, .etcdCA, "/nonexistent/ca.pem"),
         Mistake.flag(.nodes, .etcdCert, "/nonexistent"), Mistake.flag(.nodes, .etcdKey, "/nonexistent"),
         Mistake.flag(.services, .etcdPasswordFile, "/nonexistent"),
         Mistake.flag(.forward, .logLevel, "loud"),
@@ -109,7 +137,12 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake(command: .forward, arguments: ["a"], key: "TARGET", value: "a"),
         Mistake(command: .forward, arguments: ["a:0"], key: "TARGET", value: "a:0"),
         Mistake(command: .forward, arguments: ["a:1", "a:1"], key: "TARGET", value: "a:1"),
+        Mistake(command: .forward, arguments: ["unix:a"], key: "TARGET", value: "unix:a"),
+        Mistake(command: .forward, arguments: ["unix:/a", "unix:/a"], key: "TARGET", value: "unix:/a"),
         Mistake(command: .proxy, key: "SERVICE PORT", value: nil),
+        Mistake(command: .proxy, arguments: ["a:unix:b"], key: "SERVICE:PORT", value: "a:unix:b"),
+        Mistake(command: .proxy, arguments: ["a:1:2"], key: "SERVICE:PORT", value: "a:1:2"),
+        Mistake(command: .proxy, arguments: ["a:unix:/x", "b:unix:/x"], key: "SERVICE:PORT", value: "b:unix:/x"),
         Mistake(command: .proxy, arguments: ["redis"], key: "SERVICE:PORT", value: "redis"),
         Mistake(command: .proxy, arguments: ["redis", "65536"], key: "SERVICE:PORT", value: "redis 65536"),
         Mistake(command: .proxy, arguments: ["redis:6379", "pg"], key: "SERVICE:PORT", value: "pg"),
@@ -119,9 +152,37 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake(command: .services, arguments: ["a/"], key: "SERVICE", value: "a/"),
         Mistake(command: .nodes, arguments: ["a"], key: "argument", value: "a"),
         Mistake(command: .checkEtcd, arguments: ["a"], key: "argument", value: "a"),
+        Mistake(command: .drain, arguments: ["a"], key: "INSTANCE", value: nil),
+        Mistake(command: .drain, arguments: ["a b", "c"], key: "SERVICE", value: "a b"),
+        Mistake(command: .undo, arguments: ["a", "b/c"], key: "INSTANCE", value: "b/c"),
+        Mistake(command: .weight, arguments: ["a", "b", "1001"], key: "WEIGHT", value: "1001"),
+        Mistake(command: .weight, arguments: ["a", "b"], key: "WEIGHT", value: nil),
+        Mistake(command: .undo, arguments: ["a", "b", "c"], key: "argument", value: "c"),
     ]
 
-    @Test(arguments: flags + arguments)
+    /// What cannot be said together.
+    static let combinations: [Mistake] = [
+        Mistake(
+            command: .register, arguments: ["redis"], flags: [.labels: ["true"]], key: "argument", value: "redis"),
+        Mistake(
+            command: .register, arguments: ["a=b"], environment: ["LEGATION_LABELS": "1"], key: "argument",
+            value: "a=b"),
+        Mistake(
+            command: .register, flags: [.labels: ["true"], .address: ["10.0.0.1:1"]], key: "--address",
+            value: "10.0.0.1:1"),
+        Mistake(command: .register, flags: [.labels: ["true"], .instance: ["i"]], key: "--instance", value: "i"),
+        Mistake(
+            command: .register, arguments: ["redis", "6379", "a"], flags: [.compat: ["registrator"]], key: "--compat",
+            value: "registrator"),
+        Mistake(
+            command: .register, arguments: ["redis", "6379", "a"], environment: ["LEGATION_ALLOW_SERVICE": "a,b"],
+            key: "LEGATION_ALLOW_SERVICE", value: "a"),
+        Mistake(
+            command: .register, arguments: ["a"], flags: [.address: ["10.0.0.1:1"], .network: ["back"]],
+            key: "--network", value: "back"),
+    ]
+
+    @Test(arguments: flags + arguments + combinations)
     func isToldByKeyValueAndAllowedForm(mistake: Mistake) throws {
         let error = try #require(mistake.error())
         #expect(error.key == mistake.key)
@@ -159,6 +220,21 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         #expect(configuration.services.map(\.description) == ["redis-A", "shop/pg"])
     }
 
+    @Test func readsTheSocketThatAServiceIsToHave() throws {
+        let one = try proxy(["redis-A", "unix:/run/redis.sock"], [.bind: ["::1"]]).links
+        #expect(one.map(\.service.description) == ["redis-A"])
+        #expect(one.map(\.listen.description) == ["unix:/run/redis.sock"])
+        let two = try proxy(["redis-A:unix:/run/a:b.sock", "unix:6379"]).links
+        #expect(two.map(\.service.description) == ["redis-A", "unix"])
+        #expect(two.map(\.listen.description) == ["unix:/run/a:b.sock", "*:6379"])
+    }
+
+    @Test(arguments: [("660", UInt32(0o660)), ("0606", 0o606), (nil, 0o600)])
+    func readsWhoMayConnectToASocket(text: String?, mode: UInt32) throws {
+        let flags = text.map { [SettingName.socketMode: [$0]] } ?? [:]
+        #expect(try proxy(["a:1"], flags).relay.socketMode == mode)
+    }
+
     @Test func hasTheDefaultsOfACarefulOperator() throws {
         let proxy = try proxy(["a:1"])
         #expect(proxy.hold == .seconds(60))
@@ -171,7 +247,11 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         let register = try RegisterConfiguration(arguments: ["a", "b=c"], settings: settings)
         #expect(register.timeToLive == .seconds(10))
         #expect(register.drainTime == .seconds(1))
-        #expect(register.subject == Endpoint("[fd00::1]:1").map { .address($0) })
+        guard case .address(let endpoint, let service) = register.subject else {
+            Issue.record("\(register.subject)")
+            return
+        }
+        #expect("\(endpoint)" == "[fd00::1]:1" && service.description == "a" && register.fields != .none)
         let none = SettingValues(flags: [:], environment: [:])
         #expect(try ForwardConfiguration(arguments: ["a:1"], settings: none).listen == .anywhere(port: 10000))
         #expect(try QueryConfiguration(.services, arguments: [], settings: none).logLevel == .error)
@@ -184,19 +264,54 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     func readsAContainerAndItsPort(container: String, port: String, shown: String) throws {
         let settings = SettingValues(flags: [.docker: ["tcp://engine"]], environment: [:])
         let register = try RegisterConfiguration(arguments: [container, port, "redis-A", "b=c"], settings: settings)
-        guard case .container(let selector, let engine) = register.subject else {
+        guard case .containers(.one(let selector, let claim), let engine) = register.subject else {
             Issue.record("\(register.subject)")
             return
         }
         #expect("\(selector)" == shown && "\(engine)" == "tcp://engine:2375")
-        #expect(register.service.description == "redis-A")
+        #expect(claim.service.description == "redis-A" && claim.portText == shown.split(separator: " ").last ?? "")
+        #expect(claim.fields != .none && claim.network == nil && claim.instance == nil)
+    }
+
+    @Test func readsWhatLabelsMayDo() throws {
+        func rules(_ flags: [SettingName: [String]], _ environment: [String: String] = [:]) throws -> LabelRules {
+            let settings = SettingValues(flags: flags, environment: environment)
+            let register = try RegisterConfiguration(arguments: [], settings: settings)
+            guard case .containers(.labelled(let rules), _) = register.subject else {
+                Issue.record("\(register.subject)")
+                return LabelRules()
+            }
+            return rules
+        }
+        #expect(try rules([.labels: ["true"]]) == LabelRules())
+        let more = try rules(
+            [
+                .labels: ["true"], .compat: ["registrator"], .allowService: ["redis-A,shop/*", "*"],
+                .network: ["back_1"],
+            ])
+        #expect(more.allowed.map(\.description) == ["redis-A", "shop/*", "*"])
+        #expect(more.compatibility == .registrator && more.network == "back_1")
+        let environment = ["LEGATION_LABELS": "true", "LEGATION_NETWORK": "n", "LEGATION_ALLOW_SERVICE": "a,b"]
+        #expect(try rules([:], environment).allowed.map(\.description) == ["a", "b"])
+        #expect(try rules([:], environment).network == "n")
+    }
+
+    @Test func oneContainersOwnAddressMayBePublished() throws {
+        let settings = SettingValues(flags: [.network: ["back"], .instance: ["i"]], environment: [:])
+        let register = try RegisterConfiguration(arguments: ["redis", "6379", "a"], settings: settings)
+        guard case .containers(.one(_, let claim), _) = register.subject else {
+            Issue.record("\(register.subject)")
+            return
+        }
+        #expect(claim.network == "back" && claim.instance == "i")
     }
 
     @Test func readsForwardTargetsInOrder() throws {
         let settings = SettingValues(flags: [.listen: ["[::1]:0"]], environment: [:])
-        let forward = try ForwardConfiguration(arguments: ["db.lan:5432", "[fd00::2]:5432"], settings: settings)
-        #expect(forward.targets.map(\.description) == ["db.lan:5432", "[fd00::2]:5432"])
-        #expect(forward.linkName == "db.lan:5432,[fd00::2]:5432")
+        let forward = try ForwardConfiguration(
+            arguments: ["db.lan:5432", "[fd00::2]:5432", "unix:/run/db.sock"], settings: settings)
+        #expect(forward.targets.map(\.description) == ["db.lan:5432", "[fd00::2]:5432", "unix:/run/db.sock"])
+        #expect(forward.linkName == "db.lan:5432,[fd00::2]:5432,unix:/run/db.sock")
         #expect(forward.listen.description == "[::1]:0")
     }
 }

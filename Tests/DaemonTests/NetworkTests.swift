@@ -15,13 +15,15 @@ private func endpoint(_ text: String) throws -> Endpoint { try #require(Endpoint
 @Suite struct ListenAddressTests {
     @Test(arguments: [
         ("6379", "*:6379"), ("0", "*:0"), ("127.0.0.1:80", "127.0.0.1:80"), ("[::1]:80", "[::1]:80"),
-        ("[::]:0", "[::]:0"),
+        ("[::]:0", "[::]:0"), ("unix:/run/a.sock", "unix:/run/a.sock"),
     ])
     func readsPortsAndAddresses(text: String, shown: String) {
         #expect(ListenAddress(text)?.description == shown)
     }
 
-    @Test(arguments: ["", ":80", "65536", "localhost:80", "::1:80", "127.0.0.1", "1.2.3.4:x"])
+    @Test(arguments: [
+        "", ":80", "65536", "localhost:80", "::1:80", "127.0.0.1", "1.2.3.4:x", "unix:", "unix:a", "/run/a",
+    ])
     func refusesEverythingElse(text: String) {
         #expect(ListenAddress(text) == nil)
     }
@@ -94,7 +96,11 @@ private func endpoint(_ text: String) throws -> Endpoint { try #require(Endpoint
 
     @Test func countsListenersThatAreStillShutAsOwn() throws {
         let own = try endpoint("10.9.8.7:6379")
-        #expect(ListenerSet(requests: [.at(own)], logger: quiet).ownEndpoints == [own])
+        let path = try #require(UnixPath("/run/a.sock"))
+        let set = ListenerSet(requests: [.at(own), .unix(path)], logger: quiet)
+        #expect(set.ownEndpoints == [own])
+        #expect(set.leadsBack(.network(own)) && set.leadsBack(.unix(path)))
+        #expect(try !set.leadsBack(.unix(#require(UnixPath("/run/b.sock")))))
     }
 }
 

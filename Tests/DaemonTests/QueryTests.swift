@@ -70,14 +70,20 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
                 entry("/services-nodes/hostA/p1", value, lease: 7), entry("/services-nodes/hostA/p2", "{}"),
                 entry("/services-nodes/lost", value),
             ])
-        return NodesReport(listing, layout: try #require(KeyLayout(prefix: "/services")))
+        let instances = RegistryListing(
+            revision: 9,
+            entries: [
+                entry("/services/a/1", "{}", lease: 7), entry("/services/b/1", "{}", lease: 7),
+                entry("/services/c/1", "{}", lease: 8), entry("/services/d/1", "{}"),
+            ])
+        return NodesReport(listing, instances: instances, layout: try #require(KeyLayout(prefix: "/services")))
     }
 
     @Test func showsEachRegistratorWithItsLease() throws {
         let report = try report()
         #expect(report.leases == [RegistryLease(7)])
         let lines = report.text(remaining: [RegistryLease(7): .seconds(8)]).split(separator: "\n")
-        #expect(lines[1] == "hostA  p1       10.0.0.1  -     0.1.0    b     s      8s")
+        #expect(lines[1] == "hostA  p1       10.0.0.1  -     0.1.0    b     s      8s          2          -")
     }
 
     @Test func showsWhatItCannotReadWithTheReason() throws {
@@ -87,12 +93,27 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         #expect(report.text(remaining: [:]).contains("/services-nodes/lost      key"))
     }
 
+    /// The same name on two machines: their registrators would take each other's keys.
+    @Test func warnsOfTwoHostsWithOneName() throws {
+        let other = value.replacing(#""boot":"b""#, with: #""boot":"c""#)
+        let listing = RegistryListing(
+            revision: 9,
+            entries: [
+                entry("/services-nodes/hostA/p1", value), entry("/services-nodes/hostA/p2", other),
+                entry("/services-nodes/hostB/p3", value.replacing("hostA", with: "hostB")),
+            ])
+        let report = NodesReport(listing, instances: RegistryListing(revision: 9, entries: []), layout: .standard)
+        let warning = "two hosts call themselves hostA"
+        #expect(report.rows.map(\.warning) == [warning, warning, nil])
+    }
+
     @Test func hasStableKeysInItsJSON() throws {
         let json = text(try report().json(remaining: [RegistryLease(7): .milliseconds(8900)]))
         #expect(
             json.hasPrefix(
                 #"{"prefix":"/services","revision":9,"nodes":[{"node":"hostA","process":"p1","address":"10.0.0.1","zone":null,"#
-                    + #""version":"0.1.0","boot":"b","since":"s","lease":"7","leaseSeconds":8}],"skipped":[{"key":"#))
+                    + #""version":"0.1.0","boot":"b","since":"s","lease":"7","leaseSeconds":8,"instances":2,"warning":null}],"skipped":[{"key":"#
+            ))
     }
 }
 
@@ -111,10 +132,15 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
                 entry("/services/bare", "{}"),
             ])
         let holds = RegistryListing(revision: 9, entries: [entry("/services-holds/b/gone/p9", hold, lease: 8)])
+        let word = #"{"weight":7,"by":"alice","since":"s"}"#
+        let overrides = RegistryListing(
+            revision: 9,
+            entries: [entry("/services-overrides/a/i1", word), entry("/services-overrides/a/i2", "{}")])
         return ServicesReport(
-            listing, holds: holds, health: RegistryHealth(revision: 9, reconnects: 1, cluster: "c1", version: "3.4.23"),
+            listing, holds: holds, overrides: overrides,
+            health: RegistryHealth(revision: 9, reconnects: 1, cluster: "c1", version: "3.4.23"),
             layout: try #require(KeyLayout(prefix: "/services")),
-            policy: TargetPolicy(rules: rules), only: only.flatMap { ServiceName($0) })
+            view: LinkView(policy: TargetPolicy(rules: rules)), only: only.flatMap { ServiceName($0) })
     }
 
     @Test func showsInstancesHoldsAndSkippedEntries() throws {
@@ -123,12 +149,18 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         #expect(report.services[0].rows.map(\.state) == [.up, .draining])
         #expect(report.services[0].skipped.map(\.reason) == [.json, .loopback])
         #expect(report.services[2].rows.map(\.state) == [.held])
-        #expect(report.skipped.map(\.key) == ["/services/bare"])
+        #expect(report.skipped.map(\.key) == ["/services/bare", "/services-overrides/a/i2"])
+        #expect(report.services[0].rows.map(\.weight) == [7, 100])
         let shown = report.text(remaining: [RegistryLease(7): .seconds(4)])
-        #expect(shown.contains("a        /services/a/i1     10.0.0.1:1  up        hostA  t      4s          -\n"))
         #expect(
-            shown.contains("b        /services/b/gone   10.0.0.9:3  held      -      -      -           hostP/p9\n"))
-        #expect(shown.contains("/services/a/loop  loopback"))
+            shown.contains(
+                "a        /services/a/i1     10.0.0.1:1  up        used                hostA  t      4s          -         weight 7 by alice since s\n"
+            ))
+        #expect(
+            shown.contains(
+                "b        /services/b/gone   10.0.0.9:3  held      used: held          -      -      -           hostP/p9  -\n"
+            ))
+        #expect(shown.contains("/services/a/loop          loopback"))
         #expect(shown.hasSuffix("\n\nknowledge: revision 9 of cluster c1, no answer yet, 1 reconnects\n"))
     }
 
@@ -147,9 +179,11 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         let json = text(try report(only: "a").json(remaining: [RegistryLease(7): .seconds(4)]))
         #expect(
             json.hasPrefix(
-                #"{"prefix":"/services","revision":9,"services":[{"service":"a","instances":[{"key":"/services/a/i1","#
-                    + #""address":"10.0.0.1:1","state":"up","node":"hostA","since":"t","weight":100,"lease":"7","#
-                    + #""leaseSeconds":4,"held":false,"heldBy":[]},"#))
+                #"{"prefix":"/services","layout":"service-first","revision":9,"services":[{"service":"a","instances":[{"#
+                    + #""key":"/services/a/i1","#
+                    + #""address":"10.0.0.1:1","state":"up","verdict":"used","reason":null,"node":"hostA","since":"t","weight":7,"lease":"7","#
+                    + #""leaseSeconds":4,"held":false,"heldBy":[],"#
+                    + #""override":{"v":1,"weight":7,"by":"alice","since":"s"}},"#))
         #expect(json.contains(#""skipped":[{"key":"/services/a/bad","reason":"json","detail":""#))
         #expect(
             json.hasSuffix(

@@ -41,7 +41,7 @@ import Testing
             let names = Set(Setting.all(of: command).map(\.name))
             #expect(names.contains(.logLevel))
             let way: Set<SettingName> = [
-                .etcd, .etcdCA, .etcdCert, .etcdKey, .etcdUser, .etcdPasswordFile, .requireTLS, .prefix,
+                .etcd, .etcdCA, .etcdCert, .etcdKey, .etcdUser, .etcdPasswordFile, .requireTLS, .prefix, .layout,
             ]
             #expect(names.intersection(way) == (command == .forward ? [] : way))
         }

@@ -54,7 +54,7 @@ package enum EtcdCheck {
             members = try await client.memberList()
             return members.map { $0.name.isEmpty ? String($0.id, radix: 16) : $0.name }.joined(separator: ", ")
         }
-        for prefix in ["\(layout.prefix)/", "\(layout.prefix)-nodes/", "\(layout.prefix)-holds/"] {
+        for prefix in [layout.root] + ["nodes", "holds", "overrides"].map({ "\(layout.prefix)-\($0)/" }) {
             await series.step("read \(prefix)") {
                 let listing = try await client.list(.prefix(prefix), keysOnly: true)
                 return "\(listing.keyValues.count) keys at revision \(listing.revision)"

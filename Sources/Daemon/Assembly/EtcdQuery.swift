@@ -4,6 +4,7 @@
 package import Etcd
 package import Logging
 package import Registry
+private import RegistryEtcd
 
 /// Asks etcd a few questions and ends: what `services`, `nodes` and `check-etcd` have in common.
 package enum EtcdQuery {
@@ -16,6 +17,57 @@ package enum EtcdQuery {
         var configuration = await EtcdSearch().configuration(for: access, logger: logger)
         configuration.requestTimeout = patience
         return configuration
+    }
+
+    /// Reads `ranges` and prints what `answer` makes of them: once, or with `--watch` after each change.
+    /// - Returns: the exit status.
+    package static func run(
+        _ configuration: QueryConfiguration, _ command: String, ranges: [RegistryRange],
+        answer: @escaping @Sendable ([RegistryRange: RegistryListing], any RegistryStore) async -> QueryWatch.Answer
+    ) async -> Int32 {
+        DaemonRun.ignoreBrokenPipes()
+        if configuration.watches { DaemonRun.endAtSignals() }
+        let logger = DaemonRun.makeLogger(level: configuration.logLevel)
+        do {
+            let etcd = await Self.configuration(configuration.etcd, logger: logger)
+            let once = try await withClient(etcd, logger: logger) { client -> QueryWatch.Answer? in
+                let store = EtcdStore(client: client)
+                // Also before a watch: whoever mistyped an address wants to be told.
+                let listings = try await list(ranges, in: store)
+                guard configuration.watches else { return await answer(listings, store) }
+                let watch = QueryWatch(
+                    store: store, ranges: ranges, printsJSON: configuration.printsJSON
+                ) { await answer($0, store) }
+                try await watch.run()
+                return nil
+            }
+            return once.map { Self.answer(configuration, text: $0.text, json: $0.json) } ?? 0
+        } catch {
+            Console.complain("legation \(command): \(error)")
+            return DaemonRun.failure
+        }
+    }
+
+    /// Who may not read one of the others is shown the first.
+    private static func list(
+        _ ranges: [RegistryRange], in store: EtcdStore
+    ) async throws -> [RegistryRange: RegistryListing] {
+        var listings: [RegistryRange: RegistryListing] = [:]
+        for range in Set(ranges) {
+            listings[range] = try await Self.list(range, isNeeded: range == ranges.first, in: store)
+        }
+        return listings
+    }
+
+    private static func list(
+        _ range: RegistryRange, isNeeded: Bool, in store: EtcdStore
+    ) async throws(RegistryError) -> RegistryListing {
+        do {
+            return try await store.list(range)
+        } catch {
+            guard error.code == .permissionDenied, !isNeeded else { throw error }
+            return RegistryListing(revision: 0, entries: [])
+        }
     }
 
     /// Runs a client for as long as `body` does.

@@ -22,7 +22,7 @@ package enum ForwardDaemon {
             return DaemonRun.failure
         }
         let resolver = TargetResolver(
-            targets: configuration.targets, isOwn: { parts.listeners.ownEndpoints.contains($0) },
+            targets: configuration.targets, isOwn: { parts.listeners.leadsBack($0) },
             isReleased: { parts.engine.hasReleased($0) }, logger: logger)
         parts.reporter.onConnectFailed { resolver.connectFailed() }
         let services: [any Service] = [

@@ -9,22 +9,16 @@ private import RegistryEtcd
 package enum NodesQuery {
     /// - Returns: the process's exit status.
     package static func run(_ configuration: QueryConfiguration) async -> Int32 {
-        DaemonRun.ignoreBrokenPipes()
-        let logger = DaemonRun.makeLogger(level: configuration.logLevel)
         let layout = configuration.etcd.layout
-        do {
-            let (report, remaining) = try await EtcdQuery.withClient(
-                await EtcdQuery.configuration(configuration.etcd, logger: logger), logger: logger
-            ) { client in
-                let store = EtcdStore(client: client)
-                let report = NodesReport(try await store.list(layout.nodesRange), layout: layout)
-                return (report, await EtcdQuery.remaining(of: report.leases, in: store))
-            }
-            return EtcdQuery.answer(
-                configuration, text: report.text(remaining: remaining), json: report.json(remaining: remaining))
-        } catch {
-            Console.complain("legation nodes: \(error)")
-            return DaemonRun.failure
+        return await EtcdQuery.run(
+            configuration, "nodes", ranges: [layout.nodesRange, layout.servicesRange]
+        ) { listings, store in
+            let nothing = RegistryListing(revision: 0, entries: [])
+            let report = NodesReport(
+                listings[layout.nodesRange] ?? nothing, instances: listings[layout.servicesRange] ?? nothing,
+                layout: layout)
+            let remaining = await EtcdQuery.remaining(of: report.leases, in: store)
+            return QueryWatch.Answer(text: report.text(remaining: remaining), json: report.json(remaining: remaining))
         }
     }
 }

@@ -23,7 +23,9 @@ package enum ProxyDaemon {
         let doors = configuration.links.enumerated().map { index, request in
             RelayParts.Door(
                 link: Link(id: Link.ID(UInt32(index)), name: request.service.description), listen: request.listen,
-                policy: LinkPolicy(balance: configuration.balance))
+                policy: LinkPolicy(
+                    balance: configuration.balance,
+                    connectionsPerInstance: configuration.instanceConnections[request.service]))
         }
         do {
             let parts = try RelayParts(doors: doors, settings: configuration.relay, logger: logger)
@@ -32,6 +34,7 @@ package enum ProxyDaemon {
             let watcher = EndpointWatcher(
                 store: etcd.store, configuration: discovery(configuration, parts), prober: ConnectProber(),
                 logger: logger)
+            parts.reporter.onConnectFailed { [weak watcher] in watcher?.connectFailed() }
             let feeder = LinkFeeder(configuration: configuration, parts: parts, watcher: watcher, logger: logger)
             let services: [any Service] = [
                 CancelledAtShutdown { await HurrySignal(hurry: parts.hurry).run() },
@@ -48,12 +51,20 @@ package enum ProxyDaemon {
     }
 
     private static func discovery(_ configuration: ProxyConfiguration, _ parts: RelayParts) -> DiscoveryConfiguration {
+        // Endpoints as the operator said them: what a search finds is another address after each restart of a container.
+        let origin = LastGood.Origin(
+            prefix: configuration.etcd.layout.root, endpoints: configuration.etcd.endpoints.map(\.description),
+            services: configuration.services)
         let process = String(UInt64.random(in: .min ... .max), radix: 16)
-        let node = HostFacts.hostName ?? "unknown"
+        let node = configuration.place.node ?? HostFacts.hostName ?? "unknown"
         return DiscoveryConfiguration(
-            layout: configuration.etcd.layout, services: configuration.services,
-            policy: TargetPolicy(rules: configuration.targetRules), hold: configuration.hold,
+            layout: configuration.etcd.layout, services: configuration.services, sources: configuration.sources,
+            policy: TargetPolicy(rules: configuration.targetRules), selections: configuration.selections,
+            absences: configuration.absences,
+            hold: configuration.hold,
             holder: DiscoveryConfiguration.Holder(node: node, process: process),
+            resolver: configuration.sources.values.contains(where: \.resolvesNames) ? SystemResolver() : nil,
+            lastGood: LastGoodFile(origin: origin, environment: configuration.environment),
             ownEndpoints: { Array(parts.listeners.ownEndpoints) }, released: { parts.engine.hasReleased($0) })
     }
 }

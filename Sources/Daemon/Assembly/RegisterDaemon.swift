@@ -19,12 +19,15 @@ package enum RegisterDaemon {
         let place = await EtcdSearch().configuration(for: configuration.etcd, logger: logger)
         do {
             switch configuration.subject {
-            case .address(let endpoint):
-                let (identity, registration) = try await registration(of: endpoint, configuration, toward: place)
+            case .address(let endpoint, let service):
+                let (identity, registration) = try await registration(
+                    of: service, at: endpoint, configuration, toward: place)
                 let etcd = try EtcdParts(place, logger: logger)
                 var settings = RegistratorConfiguration(layout: configuration.etcd.layout, identity: identity)
+                settings.also = configuration.also
                 settings.timeToLive = configuration.timeToLive
                 settings.drainTime = configuration.drainTime
+                settings.onExit = configuration.onExit
                 let registrator = Registrator(
                     store: etcd.store, configuration: settings, registrations: [registration], logger: logger)
                 let upkeep = withdrawing(configuration, logger: logger) {
@@ -33,8 +36,8 @@ package enum RegisterDaemon {
                     registrator.withdraw()
                 }
                 return await DaemonRun.run(leavingTheRestToTheLease + [etcd.service, upkeep], logger: logger)
-            case .container(let selector, let engine):
-                return try await follow(selector, of: engine, configuration, etcd: place, logger: logger)
+            case .containers(let claims, let engine):
+                return try await follow(claims, of: engine, configuration, etcd: place, logger: logger)
             }
         } catch let error as EtcdError {
             Console.complain("legation register: \(error)")
@@ -47,7 +50,8 @@ package enum RegisterDaemon {
 
     /// - Throws: `IdentityError` or `Registration.Problem`, naming what would help.
     private static func registration(
-        of endpoint: Endpoint, _ configuration: RegisterConfiguration, toward etcd: EtcdConfiguration
+        of service: ServiceName, at endpoint: Endpoint, _ configuration: RegisterConfiguration,
+        toward etcd: EtcdConfiguration
     ) async throws -> (NodeIdentity, Registration) {
         // Asked for only when it may be needed: it takes a lookup when etcd is given by name.
         let source = endpoint.address.isUnspecified ? await OwnAddresses.source(toward: etcd.endpoints) : nil
@@ -60,25 +64,24 @@ package enum RegisterDaemon {
             HostFacts.surroundings(node: configuration.node), address: address, zone: configuration.zone,
             version: Version.number, random: UInt64.random(in: .min ... .max))
         let name = Registration.instanceName(node: identity.node, host: address.description, port: endpoint.port)
-        return (
-            identity,
-            try Registration(
-                service: configuration.service, endpoint: Endpoint(address, port: endpoint.port),
-                fields: configuration.fields, instance: configuration.instance ?? name)
-        )
+        let registration = try Registration(
+            service: service, endpoint: Endpoint(address, port: endpoint.port), fields: configuration.fields,
+            instance: configuration.instance ?? name)
+        try registration.check(
+            in: configuration.etcd.layout, also: configuration.also, node: identity.node)
+        return (identity, registration)
     }
 
     private static func follow(
-        _ selector: ContainerSelector, of engine: DockerAddress, _ configuration: RegisterConfiguration,
+        _ claims: ContainerClaims, of engine: DockerAddress, _ configuration: RegisterConfiguration,
         etcd place: EtcdConfiguration, logger: Logger
     ) async throws -> Int32 {
         var settings = ContainerRegistrarConfiguration(
-            selector: selector, service: configuration.service, layout: configuration.etcd.layout,
-            version: Version.number)
-        settings.fields = configuration.fields
-        settings.instance = configuration.instance
+            claims: claims, layout: configuration.etcd.layout, version: Version.number)
+        settings.also = configuration.also
         settings.timeToLive = configuration.timeToLive
         settings.drainTime = configuration.drainTime
+        settings.onExit = configuration.onExit
         settings.zone = configuration.zone
         settings.advertise = configuration.advertise
         settings.advertiseInterface = configuration.advertiseInterface
@@ -88,7 +91,8 @@ package enum RegisterDaemon {
             sourceAddress: { await OwnAddresses.source(toward: place.endpoints) })
         let etcd = try EtcdParts(place, logger: logger)
         return try await DockerClient.withClient(to: engine) { client in
-            let feed = ContainerFeed(engine: client, logger: logger)
+            let feed = ContainerFeed(
+                engine: client, readsEnvironments: claims.readEnvironments, logger: logger)
             let registrar = ContainerRegistrar(
                 store: etcd.store, configuration: settings, updates: feed.updates, host: host,
                 prober: ConnectProber(), logger: logger)
@@ -130,7 +134,12 @@ package enum RegisterDaemon {
         atShutdown withdraw: @escaping @Sendable () -> Void
     ) -> any Service {
         ToldAtShutdown(body) {
-            logger.info("stopping", metadata: ["drain": "\(DurationText.format(configuration.drainTime))"])
+            let metadata: Logger.Metadata =
+                switch configuration.onExit {
+                case .deregister: ["drain": "\(DurationText.format(configuration.drainTime))"]
+                case .keep: ["keep": "\(DurationText.format(configuration.timeToLive))"]
+                }
+            logger.info("stopping", metadata: metadata)
             withdraw()
         }
     }

@@ -43,7 +43,8 @@ package final class RelayParts: Sendable {
         self.doors = doors
         self.settings = settings
         self.logger = logger
-        listeners = ListenerSet(requests: doors.map(\.listen), logger: logger)
+        listeners = ListenerSet(
+            requests: doors.map(\.listen), socketMode: settings.socketMode, logger: logger)
         for door in doors { try listeners.check(door.listen) }
         engine = try RelayEngine(
             configuration: RelayConfiguration(

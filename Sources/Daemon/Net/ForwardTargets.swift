@@ -16,25 +16,25 @@ package struct ForwardTargets: Sendable {
         case failed(String)
     }
 
-    private let targets: [HostPort]
+    private let targets: [ForwardTarget]
     private var answers: [String: [IPAddress]] = [:]
     private var failing: Set<String> = []
     private var slots = InstanceSlots()
     private var sequence: UInt64 = 0
-    private var given: [Endpoint]?
+    private var given: [InstanceAddress]?
     /// Targets left out because they are our own listeners.
-    package private(set) var loops: Set<Endpoint> = []
+    package private(set) var loops: Set<InstanceAddress> = []
 
-    package init(_ targets: [HostPort]) { self.targets = targets }
+    package init(_ targets: [ForwardTarget]) { self.targets = targets }
 
     /// What has to be looked up, each once.
     package var names: [String] {
         var seen: Set<String> = []
-        return targets.filter { $0.endpoint == nil && seen.insert($0.host).inserted }.map(\.host)
+        return targets.compactMap(\.name).filter { seen.insert($0).inserted }
     }
 
     /// Whether the preferred target needs no lookup.
-    package var isFirstLiteral: Bool { targets.first?.endpoint != nil }
+    package var isFirstLiteral: Bool { targets.first?.name == nil }
 
     /// Whether a name has never had an answer: then it is asked for more often.
     package var lacksAnswer: Bool { names.contains { answers[$0] == nil } }
@@ -55,25 +55,22 @@ package struct ForwardTargets: Sendable {
     }
 
     /// - Parameters:
-    ///   - isOwn: whether an endpoint is one of our own listeners: a loop that would eat every descriptor.
+    ///   - isOwn: whether an address is one of our own listeners: a loop that would eat every descriptor.
     ///   - isReleased: whether the relay has let go of an instance.
     /// - Returns: the next snapshot, nil when nothing has changed since the last.
     package mutating func snapshot(
-        isOwn: (Endpoint) -> Bool = { _ in false }, isReleased: (InstanceID) -> Bool
+        isOwn: (InstanceAddress) -> Bool = { _ in false }, isReleased: (InstanceID) -> Bool
     ) -> EndpointSnapshot? {
-        var seen: Set<Endpoint> = []
-        let all = targets.flatMap { target in
-            let addresses = target.endpoint.map { [$0.address] } ?? answers[target.host] ?? []
-            return addresses.map { Endpoint($0, port: target.port) }
-        }.filter { seen.insert($0).inserted }
+        var seen: Set<InstanceAddress> = []
+        let all = targets.flatMap { $0.addresses(by: answers) }.filter { seen.insert($0).inserted }
         loops = seen.filter(isOwn)
         seen.subtract(loops)
         slots.keep(seen, isReleased: isReleased)
-        let endpoints = all.filter(seen.contains)
-        guard endpoints != given else { return nil }
-        given = endpoints
+        let addresses = all.filter(seen.contains)
+        guard addresses != given else { return nil }
+        given = addresses
         sequence += 1
-        let instances = endpoints.map { Instance(id: slots.id(of: $0), endpoint: $0) }
+        let instances = addresses.map { Instance(id: slots.id(of: $0), address: $0) }
         return EndpointSnapshot(sequence: sequence, instances: instances)
     }
 }

@@ -3,19 +3,19 @@
 
 package import ServiceModel
 
-/// Gives out InstanceIDs for the endpoints of a process that knows no registry (`forward`): one for each endpoint, a
+/// Gives out InstanceIDs for the addresses of a process that knows no registry (`forward`): one for each address, a
 /// slot used again only when the relay has let go of its last tenant.
 package struct InstanceSlots: Sendable {
-    private var assigned: [Endpoint: InstanceID] = [:]
+    private var assigned: [InstanceAddress: InstanceID] = [:]
     private var leaving: [InstanceID] = []
     private var free: [InstanceID] = []
     private var nextSlot: UInt32 = 0
 
     package init() {}
 
-    /// - Returns: the id of `endpoint`, the same for as long as it is kept.
-    package mutating func id(of endpoint: Endpoint) -> InstanceID {
-        if let id = assigned[endpoint] { return id }
+    /// - Returns: the id of `address`, the same for as long as it is kept.
+    package mutating func id(of address: InstanceAddress) -> InstanceID {
+        if let id = assigned[address] { return id }
         let id: InstanceID
         if let last = free.popLast() {
             id = InstanceID(slot: last.slot, generation: last.generation &+ 1)
@@ -23,15 +23,15 @@ package struct InstanceSlots: Sendable {
             id = InstanceID(slot: nextSlot, generation: 1)
             nextSlot += 1
         }
-        assigned[endpoint] = id
+        assigned[address] = id
         return id
     }
 
-    /// Lets go of every endpoint that is not in `endpoints`.
+    /// Lets go of every address that is not in `addresses`.
     /// - Parameter isReleased: whether the relay has let go of an instance.
-    package mutating func keep(_ endpoints: Set<Endpoint>, isReleased: (InstanceID) -> Bool) {
-        for (endpoint, id) in assigned where !endpoints.contains(endpoint) {
-            assigned[endpoint] = nil
+    package mutating func keep(_ addresses: Set<InstanceAddress>, isReleased: (InstanceID) -> Bool) {
+        for (address, id) in assigned where !addresses.contains(address) {
+            assigned[address] = nil
             leaving.append(id)
         }
         free += leaving.filter(isReleased)

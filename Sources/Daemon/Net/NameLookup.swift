@@ -8,13 +8,7 @@ package import ServiceModel
 /// Asks the system's resolver, on a thread of its own: `getaddrinfo` blocks for as long as DNS servers are silent, and
 /// the threads that tasks run on must not.
 package struct NameLookup: Sendable {
-    /// What became of one name.
-    package enum Answer: Hashable, Sendable {
-        /// At least one, in the resolver's order (RFC 6724), each once.
-        case addresses([IPAddress])
-        /// In the resolver's words.
-        case failure(String)
-    }
+    package typealias Answer = NameAnswer
 
     private let queue: DispatchQueue
     private let resolve: @Sendable (String) -> Answer
@@ -67,5 +61,16 @@ package struct NameLookup: Sendable {
         }
         guard status == 0 else { return .failure(String(cString: clinux_resolve_error(status))) }
         return addresses.isEmpty ? .failure("no address") : .addresses(addresses)
+    }
+}
+
+/// Each name on a thread of its own: registries can name hosts whose servers are silent, and the others do not wait for
+/// those.
+package struct SystemResolver: NameResolver {
+    package init() {}
+
+    package func answer(for name: String) async -> NameAnswer {
+        for await (_, answer) in NameLookup().answers(for: [name]) { return answer }
+        return .failure("cancelled")
     }
 }

@@ -23,17 +23,18 @@ package final class TargetResolver: Sendable {
     private let continuation: AsyncStream<EndpointSnapshot>.Continuation
     private let targets: Mutex<ForwardTargets>
     private let lookup: NameLookup
-    private let isOwn: @Sendable (Endpoint) -> Bool
+    private let isOwn: @Sendable (InstanceAddress) -> Bool
     private let isReleased: @Sendable (InstanceID) -> Bool
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let wake = Mutex<AsyncStream<Void>.Continuation?>(nil)
 
     /// - Parameters:
-    ///   - isOwn: whether an endpoint is a listener of ours.
+    ///   - isOwn: whether an address is a listener of ours.
     ///   - isReleased: `RelayEngine.hasReleased`.
     package init(
-        targets: [HostPort], lookup: NameLookup = NameLookup(), isOwn: @escaping @Sendable (Endpoint) -> Bool,
+        targets: [ForwardTarget], lookup: NameLookup = NameLookup(),
+        isOwn: @escaping @Sendable (InstanceAddress) -> Bool,
         isReleased: @escaping @Sendable (InstanceID) -> Bool, logger: Logger,
         clock: any Clock<Duration> = ContinuousClock()
     ) {
@@ -72,7 +73,7 @@ package final class TargetResolver: Sendable {
             let known = targets.loops
             return (targets.snapshot(isOwn: isOwn, isReleased: isReleased), targets.loops.subtracting(known))
         }
-        for loop in loops.sorted() {
+        for loop in loops.sorted(by: { $0.description < $1.description }) {
             logger.error("target is a listener of this process, not used", metadata: ["endpoint": "\(loop)"])
         }
         if let snapshot { continuation.yield(snapshot) }

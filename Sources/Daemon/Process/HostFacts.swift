@@ -11,6 +11,9 @@ package enum HostFacts {
         NodeIdentity.Surroundings(node: node, hostName: hostName, isContainer: isContainer, bootID: bootID)
     }
 
+    /// What this host is called in the registry unless told; nil in a container, whose name is gone with it.
+    package static var nodeName: String? { isContainer ? nil : hostName }
+
     package static var hostName: String? {
         var name = [CChar](repeating: 0, count: 256)
         // One byte less than there is, so that a name cut off still ends.

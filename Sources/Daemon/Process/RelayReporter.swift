@@ -18,6 +18,7 @@ package final class RelayReporter: Sendable {
         case noPortLeft(Link.ID, InstanceID)
         case noInstance(Link.ID)
         case unreachable(Link.ID)
+        case crowded(Link.ID)
         case acceptPaused
         case resources
     }
@@ -101,6 +102,7 @@ package final class RelayReporter: Sendable {
     private func report(_ end: ConnectionEnd) {
         switch end.reason {
         case .noInstance: tell(.noInstance(end.link), [:])
+        case .noRoom: tell(.crowded(end.link), [:])
         case .connectFailed: tell(.unreachable(end.link), ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
         case .resources: tell(.resources, ["error": "\(SyscallError.meaning(of: end.errorNumber))"])
         case .finished, .clientReset, .clientGone, .backendReset, .idleLimit, .halfClosedLimit, .cutInstanceGone,
@@ -140,6 +142,7 @@ package final class RelayReporter: Sendable {
         case .noPortLeft: "no local port left towards an instance"
         case .noInstance: "client refused, the link has no instance"
         case .unreachable: "client refused, no instance accepted in time"
+        case .crowded: "client refused, every instance has as many connections as it may have"
         case .acceptPaused: "accepting paused"
         case .resources: "client refused, out of resources"
         }
@@ -149,7 +152,7 @@ package final class RelayReporter: Sendable {
         switch kind {
         case .notAccepting(let link, let instance), .noPortLeft(let link, let instance):
             ["link": "\(name(of: link))", "endpoint": "\(endpoint(of: instance))"]
-        case .noInstance(let link), .unreachable(let link): ["link": "\(name(of: link))"]
+        case .noInstance(let link), .unreachable(let link), .crowded(let link): ["link": "\(name(of: link))"]
         case .acceptPaused, .resources: [:]
         }
     }

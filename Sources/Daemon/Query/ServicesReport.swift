@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 package import Discovery
+package import FoundationEssentials
 package import Registry
 package import ServiceModel
 
@@ -12,12 +13,14 @@ package struct ServicesReport: Sendable {
         package let key: String
         package let endpoint: Endpoint
         package let state: ServiceReport.State
+        package let verdict: Verdict
         package let node: String?
         package let since: String?
         package let weight: Int?
         package let lease: RegistryLease?
         /// The proxies that say so, by process.
         package let holds: [HoldRow]
+        package let override: OverrideRecord?
     }
 
     package struct Service: Sendable {
@@ -38,22 +41,30 @@ package struct ServicesReport: Sendable {
 
     /// - Parameters:
     ///   - listing: of the services' range, or of one service's.
+    ///   - elsewhere: of services that stand below a prefix of their own.
     ///   - holds: a listing of the holds' range.
-    ///   - health: of the store, after both.
+    ///   - overrides: a listing of the overrides' range.
+    ///   - health: of the store, after all of them.
+    ///   - view: what the link goes by whose eyes these are.
     ///   - only: the one service to show; nil shows all.
     package init(
-        _ listing: RegistryListing, holds: RegistryListing, health: RegistryHealth, layout: KeyLayout,
-        policy: TargetPolicy, only: ServiceName? = nil
+        _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:], holds: RegistryListing,
+        overrides: RegistryListing, health: RegistryHealth, layout: KeyLayout, view: LinkView,
+        only: ServiceName? = nil, wallClock: Date = .now
     ) {
         knowledge = KnowledgeReport(health)
         self.layout = layout
         revision = listing.revision
-        let (reports, unplaced) = ServiceReport.fold(listing, layout: layout, policy: policy)
+        let (words, problems) = OverrideWords.parse(overrides.entries, layout: layout, wallClock: wallClock)
+        let (reports, unplaced) = ServiceReport.fold(
+            listing, elsewhere: elsewhere, overrides: words.mapValues { $0.mapValues(\.record) }, layout: layout,
+            policy: view.policy, source: { view.source(of: $0) },
+            selection: { view.selection(of: $0) })
         let held = Dictionary(grouping: HoldRow.rows(holds, layout: layout), by: \.service)
         let known = Dictionary(uniqueKeysWithValues: reports.map { ($0.service, $0) })
         let names = Set(known.keys).union(held.keys).filter { only == nil || $0 == only }
         services = names.sorted().map { Self.service($0, known[$0], held[$0] ?? []) }
-        skipped = only == nil ? unplaced.map { ($0.key, $0.reason) } : []
+        skipped = only == nil ? unplaced.map { ($0.key, $0.reason) } + problems : []
     }
 
     package var leases: Set<RegistryLease> { Set(services.flatMap(\.rows).compactMap(\.lease)) }
@@ -62,9 +73,10 @@ package struct ServicesReport: Sendable {
         let byKey = Dictionary(grouping: holds, by: \.key)
         var rows = (report?.instances ?? []).map { row in
             Row(
-                key: row.key, endpoint: row.endpoint, state: row.state, node: row.node, since: row.since,
+                key: row.key, endpoint: row.endpoint, state: row.state, verdict: row.verdict, node: row.node,
+                since: row.since,
                 weight: row.weight, lease: row.lease,
-                holds: (byKey[row.key] ?? []).filter { $0.record.endpoint == row.endpoint })
+                holds: (byKey[row.key] ?? []).filter { $0.record.endpoint == row.endpoint }, override: row.override)
         }
         let standing = Set(rows.map { "\($0.key) \($0.endpoint)" })
         for (key, words) in byKey {
@@ -72,8 +84,9 @@ package struct ServicesReport: Sendable {
             where !standing.contains("\(key) \(endpoint)") {
                 rows.append(
                     Row(
-                        key: key, endpoint: endpoint, state: .held, node: nil, since: nil, weight: nil, lease: nil,
-                        holds: same))
+                        key: key, endpoint: endpoint, state: .held, verdict: .held, node: nil, since: nil, weight: nil,
+                        lease: nil,
+                        holds: same, override: nil))
             }
         }
         rows.sort { ($0.key, $0.endpoint) < ($1.key, $1.endpoint) }
@@ -84,13 +97,17 @@ package struct ServicesReport: Sendable {
 
     /// - Parameter remaining: time left on the leases.
     package func text(remaining: [RegistryLease: Duration]) -> String {
-        var table = TextTable(["SERVICE", "KEY", "ADDRESS", "STATE", "NODE", "SINCE", "LEASE LEFT", "HELD BY"])
+        var table = TextTable([
+            "SERVICE", "KEY", "ADDRESS", "STATE", "VERDICT", "NODE", "SINCE", "LEASE LEFT", "HELD BY", "OVERRIDE",
+        ])
         for service in services {
             for row in service.rows {
                 table.add([
-                    service.name.description, row.key, row.endpoint.description, row.state.rawValue, row.node ?? "",
+                    service.name.description, row.key, row.endpoint.description, row.state.rawValue,
+                    Self.text(row.verdict), row.node ?? "",
                     row.since ?? "", row.lease.flatMap { remaining[$0] }.map(DurationText.format) ?? "",
                     row.holds.map { "\($0.record.node)/\($0.process)" }.joined(separator: ","),
+                    row.override.map(Self.text) ?? "",
                 ])
             }
         }
@@ -98,9 +115,26 @@ package struct ServicesReport: Sendable {
             + "\nknowledge: \(knowledge.text)\n"
     }
 
-    /// Keys: `prefix`, `revision`, `services` (`service`, `instances`, `skipped`), `skipped`, `knowledge`
-    /// (`KnowledgeReport.json`). An instance: `key`, `address`, `state`, `node`, `since`, `weight`, `lease`, `leaseSeconds`, `held`, `heldBy` (`process`, `node`,
-    /// `since`, `until`). What was skipped: `key`, `reason` (stable), `detail`. What is not known is null.
+    private static func text(_ verdict: Verdict) -> String {
+        let word = verdict.isUsed ? "used" : "not used"
+        return verdict.reason.map { "\(word): \($0)" } ?? word
+    }
+
+    private static func text(_ override: OverrideRecord) -> String {
+        let word =
+            switch override.word {
+            case .draining: "draining"
+            case .weight(let weight): "weight \(weight)"
+            }
+        return [
+            word, override.by.map { "by \($0)" }, override.since.map { "since \($0)" },
+            override.until.map { "until \($0)" },
+        ].compactMap(\.self).joined(separator: " ")
+    }
+
+    /// Keys: `prefix`, `layout`, `revision`, `services` (`service`, `instances`, `skipped`), `skipped`, `knowledge`
+    /// (`KnowledgeReport.json`). An instance: `key`, `address`, `state`, `verdict` (`used`, `not-used`), `reason` (`Verdict.reason`), `node`, `since`, `weight`, `lease`, `leaseSeconds`, `held`, `heldBy` (`process`, `node`,
+    /// `since`, `until`), `override` (`state` or `weight`, `by`, `since`, `until`). What was skipped: `key`, `reason` (stable), `detail`. What is not known is null.
     package func json(remaining: [RegistryLease: Duration]) -> JSONObject {
         let list = services.map { service in
             JSONValue.object([
@@ -110,8 +144,9 @@ package struct ServicesReport: Sendable {
             ])
         }
         return [
-            "prefix": .string(layout.prefix), "revision": .integer(Int(revision)), "services": .array(list),
-            "skipped": SkippedTable.json(skipped), "knowledge": knowledge.json,
+            "prefix": .string(layout.prefix), "layout": .string(layout.order.rawValue),
+            "revision": .integer(Int(revision)), "services": .array(list), "skipped": SkippedTable.json(skipped),
+            "knowledge": knowledge.json,
         ]
     }
 
@@ -124,10 +159,12 @@ package struct ServicesReport: Sendable {
         }
         return .object([
             "key": .string(row.key), "address": .string(row.endpoint.description),
-            "state": .string(row.state.rawValue), "node": JSONValue(row.node), "since": JSONValue(row.since),
+            "state": .string(row.state.rawValue), "verdict": .string(row.verdict.isUsed ? "used" : "not-used"),
+            "reason": JSONValue(row.verdict.reason), "node": JSONValue(row.node), "since": JSONValue(row.since),
             "weight": row.weight.map { .integer($0) } ?? .null, "lease": JSONValue(row.lease?.description),
             "leaseSeconds": JSONValue(seconds: row.lease.flatMap { remaining[$0] }),
             "held": .bool(!row.holds.isEmpty), "heldBy": .array(holds),
+            "override": row.override.map { .object($0.json) } ?? .null,
         ])
     }
 }

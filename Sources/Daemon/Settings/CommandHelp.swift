@@ -25,6 +25,9 @@ package struct CommandHelp: Sendable {
         case .proxy: proxy
         case .services: services
         case .nodes: nodes
+        case .drain: drain
+        case .weight: weight
+        case .undo: undo
         case .checkEtcd: checkEtcd
         }
     }
@@ -35,12 +38,13 @@ package struct CommandHelp: Sendable {
     }
 
     private static let register = CommandHelp(
-        arguments: "CONTAINER PORT SERVICE [KEY=VALUE...]\n--address HOST:PORT SERVICE [KEY=VALUE...]",
+        arguments: "CONTAINER PORT SERVICE [KEY=VALUE...]\n--address HOST:PORT SERVICE [KEY=VALUE...]\n--labels",
         abstract: "Publish a running service in etcd for as long as this process lives.",
         paragraph: """
             Publishes where a container's port is reached on this host, and follows the container through restarts, \
-            pauses and its end; with --address, where a plain process listens. Writes one key under the service's name, on a lease that this process keeps alive, and puts it back when it \
-            is lost. On SIGTERM the entry says 'draining', is deleted after --drain-time, and the lease is given back. \
+            pauses and its end; with --address, where a plain process listens; with --labels, every port that the labels \
+            of this host's containers ask for (legation.service=NAME). Writes one key for each under the service's name, \
+            on a lease that this process keeps alive, and puts it back when it is lost. On SIGTERM the entry says 'draining', is deleted after --drain-time, and the lease is given back. \
             KEY=VALUE sets a field of the entry (weight, priority, tags, proto, container) or else its metadata.
             """,
         // No longer than 78 columns: the help wraps at 80.
@@ -48,6 +52,8 @@ package struct CommandHelp: Sendable {
             "legation register redis-demo.service 6379 redis-A",
             "legation register --address 10.77.0.1:6379 redis-A",
             "legation register --address 10.77.0.2:5432 --drain-time 5s pg weight=50",
+            "legation register --labels",
+            "legation register --labels --allow-service redis-A --network backend",
         ])
 
     private static let forward = CommandHelp(
@@ -79,19 +85,45 @@ package struct CommandHelp: Sendable {
         arguments: "[SERVICE]",
         abstract: "Show what is registered: where, by whom, since when, for how long.",
         paragraph: """
-            One line an instance: service, key, address, state, node, since, lease time left, and the proxies that hold \
-            it; below, the entries that a proxy with the same --allow-target would skip, each with its reason.
+            One line an instance: service, key, address, state, whether a proxy with the same --allow-target, --format, \
+            --select and --prefer would use it, node, since, lease time left, the proxies that hold it, and what an \
+            operator says of it; below, the entries that such a proxy would skip, each with its reason.
             """,
-        examples: ["legation services", "legation services --json redis-A"])
+        examples: ["legation services", "legation services --json redis-A", "legation services --watch"])
 
     private static let nodes = CommandHelp(
         arguments: "-",
         abstract: "Show which registrators live.",
         paragraph: """
-            One line a registrator process: node, process, address, zone, version, boot, since and the time left on its \
-            lease.
+            One line a registrator process: node, process, address, zone, version, boot, since, the time left on its \
+            lease, how many instances hang on that, and a warning where two hosts call themselves the same.
             """,
         examples: ["legation nodes", "legation nodes --json"])
+
+    private static let drain = CommandHelp(
+        arguments: "SERVICE INSTANCE",
+        abstract: "Take an instance out of use for new connections, in every proxy.",
+        paragraph: """
+            Writes an operator's word to etcd, which every proxy reads and no registrator touches. Connections that are \
+            open go on. INSTANCE is the last part of its key, or * for every instance of the service that has no word of \
+            its own.
+            """,
+        examples: ["legation drain redis-A hostA:redis:6379 --for 10m", "legation drain redis-A '*'"])
+
+    private static let weight = CommandHelp(
+        arguments: "SERVICE INSTANCE WEIGHT",
+        abstract: "Give an instance another share of new connections, in every proxy.",
+        paragraph: """
+            As drain; the weight counts with those kinds of --balance that look at weights, and 0 takes no new connections in \
+            any of them.
+            """,
+        examples: ["legation weight redis-A hostA:redis:6379 10", "legation weight pg hostB:pg:5432 0 --for 1h"])
+
+    private static let undo = CommandHelp(
+        arguments: "SERVICE INSTANCE",
+        abstract: "Take back what drain or weight has said.",
+        paragraph: "From then on the registrator's word holds again, in every proxy.",
+        examples: ["legation undo redis-A hostA:redis:6379", "legation undo redis-A '*'"])
 
     private static let checkEtcd = CommandHelp(
         arguments: "-",

@@ -31,7 +31,9 @@ package struct EtcdAccess: Sendable {
         }
         self.tls = tls == EtcdTLS() ? nil : tls
         credentials = try Self.credentials(settings)
-        layout = try settings.value(.prefix) { KeyLayout(prefix: $0) } ?? .standard
+        var layout = try settings.value(.prefix) { KeyLayout(prefix: $0) } ?? .standard
+        layout.order = try settings.value(.layout) { KeyLayout.Order(rawValue: $0) } ?? .serviceFirst
+        self.layout = layout
     }
 
     private static func refusePlaintext(_ settings: SettingValues) throws(UsageError) {

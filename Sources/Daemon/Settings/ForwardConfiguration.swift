@@ -2,17 +2,13 @@
 // Copyright the Legation authors
 
 package import Logging
-package import ServiceModel
 
-/// `legation forward [--listen [ADDRESS:]PORT] TARGET [TARGET...]`.
+/// `legation forward [--listen [ADDRESS:]PORT|unix:PATH] TARGET [TARGET...]`.
 package struct ForwardConfiguration: Sendable {
-    package static let targetForm =
-        "HOST:PORT, HOST a name, an IPv4 address or an IPv6 address in brackets, port 1-65535"
-
     package let logLevel: Logger.Level
     package let listen: ListenAddress
     /// At least one, in the order of preference.
-    package let targets: [HostPort]
+    package let targets: [ForwardTarget]
     package let relay: RelaySettings
 
     /// The port of the article's static ambassador, which its containers expose.
@@ -21,11 +17,11 @@ package struct ForwardConfiguration: Sendable {
     package init(arguments: [String], settings: SettingValues) throws(UsageError) {
         logLevel = try settings.logLevel()
         listen = try settings.value(.listen) { ListenAddress($0) } ?? .anywhere(port: Self.defaultPort)
-        guard !arguments.isEmpty else { throw UsageError(missing: "TARGET", allowed: Self.targetForm) }
-        var targets: [HostPort] = []
+        guard !arguments.isEmpty else { throw UsageError(missing: "TARGET", allowed: ForwardTarget.allowedForm) }
+        var targets: [ForwardTarget] = []
         for text in arguments {
-            guard let target = HostPort(text), target.port > 0, !targets.contains(target) else {
-                throw UsageError("TARGET", value: text, allowed: Self.targetForm + ", each once")
+            guard let target = ForwardTarget(text), !targets.contains(target) else {
+                throw UsageError("TARGET", value: text, allowed: ForwardTarget.allowedForm + "; each once")
             }
             targets.append(target)
         }

@@ -8,15 +8,18 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// A bare port: both families through one dual-stack socket, IPv4 alone where there is no IPv6.
     case anywhere(port: UInt16)
     case at(Endpoint)
+    case unix(UnixPath)
 
-    /// Parses `PORT`, `ADDRESS:PORT`, `[IPV6]:PORT`; port 0 is any free one.
+    /// Parses `PORT`, `ADDRESS:PORT`, `[IPV6]:PORT`, `unix:PATH`; port 0 is any free one.
     package init?(_ text: some StringProtocol) {
         if let port = HostPort.parsePort(text) {
             self = .anywhere(port: port)
-        } else if let endpoint = Endpoint(text) {
-            self = .at(endpoint)
-        } else {
-            return nil
+            return
+        }
+        switch InstanceAddress(text) {
+        case .network(let endpoint): self = .at(endpoint)
+        case .unix(let path): self = .unix(path)
+        case nil: return nil
         }
     }
 
@@ -24,10 +27,28 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         self = address.map { .at(Endpoint($0, port: port)) } ?? .anywhere(port: port)
     }
 
-    package var port: UInt16 {
+    /// Whether the kernel chooses where it is.
+    package var isOpen: Bool {
         switch self {
-        case .anywhere(let port): port
-        case .at(let endpoint): endpoint.port
+        case .anywhere(let port): port == 0
+        case .at(let endpoint): endpoint.port == 0
+        case .unix: false
+        }
+    }
+
+    /// Whether both cannot be listened on at once, whatever their addresses: they share a port, or a path.
+    package func collides(with other: Self) -> Bool { !isOpen && place == other.place }
+
+    private enum Place: Hashable {
+        case port(UInt16)
+        case path(UnixPath)
+    }
+
+    private var place: Place {
+        switch self {
+        case .anywhere(let port): .port(port)
+        case .at(let endpoint): .port(endpoint.port)
+        case .unix(let path): .path(path)
         }
     }
 
@@ -35,6 +56,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .anywhere(let port): "*:\(port)"
         case .at(let endpoint): "\(endpoint)"
+        case .unix(let path): "unix:\(path)"
         }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+private import Discovery
 package import Logging
-package import Registry
+private import Registry
 package import ServiceModel
 
 /// `legation services [SERVICE]`, `legation nodes`, `legation check-etcd`: ask once, print, end.
@@ -11,9 +12,11 @@ package struct QueryConfiguration: Sendable {
     package let logLevel: Logger.Level
     /// Only for `services`: the one service to show.
     package let service: ServiceName?
-    /// Only for `services`: what a proxy with these rules would use.
-    package let targetRules: [TargetPolicy.Rule]
+    /// Only for `services`: the settings of the proxy that it looks through.
+    package let view: LinkView
     package let printsJSON: Bool
+    /// Only for `services` and `nodes`: stays, and shows each change.
+    package let watches: Bool
     /// Only for `check-etcd`.
     package let writesProbe: Bool
 
@@ -35,9 +38,17 @@ package struct QueryConfiguration: Sendable {
         } else {
             service = nil
         }
-        targetRules = command == .services ? try settings.values(.allowTarget) { TargetPolicy.Rule($0) } : []
+        view = command == .services ? try Self.view(settings) : LinkView()
         printsJSON = try settings.isOn(.json)
+        watches = command == .services || command == .nodes ? try settings.isOn(.watch) : false
         writesProbe = command == .checkEtcd ? try settings.isOn(.write) : false
         etcd = try EtcdAccess(settings: settings)
+    }
+    private static func view(_ settings: SettingValues) throws(UsageError) -> LinkView {
+        let (general, own) = try settings.selections(at: try settings.place())
+        let sources = try settings.serviceValues(.format, mayBeGeneral: { $0.prefix == nil }) { EntrySource($0) }
+        return LinkView(
+            policy: TargetPolicy(rules: try settings.values(.allowTarget) { TargetPolicy.Rule($0) }),
+            sources: sources.own, otherSources: sources.general ?? EntrySource(), general: general, selections: own)
     }
 }

@@ -11,6 +11,8 @@ package struct RelaySettings: Hashable, Sendable {
     /// Connections that may be open at once, 1...1,000,000; nil for what the descriptors allow.
     package let maxConnections: Int?
     package let limits: ConnectionLimits
+    /// Who may connect to a Unix socket: permission bits, 0o001...0o777.
+    package let socketMode: UInt32
     /// How long connections may go on after the first signal.
     package let shutdownGrace: Duration
 
@@ -30,7 +32,15 @@ package struct RelaySettings: Hashable, Sendable {
         limits = ConnectionLimits(
             idle: try settings.timeout(.idleTimeout, in: Self.timeoutRange),
             halfClosed: try settings.timeout(.halfClosedTimeout, in: Self.timeoutRange))
+        socketMode = try settings.value(.socketMode, Self.mode) ?? 0o600
         shutdownGrace = try settings.duration(.shutdownGrace, in: Self.graceRange) ?? .seconds(30)
+    }
+
+    /// As chmod(1) takes it, without the bits that say nothing of a socket.
+    private static func mode(_ text: String) -> UInt32? {
+        let digits = text.utf8.count == 4 && text.hasPrefix("0") ? text.dropFirst() : text[...]
+        guard digits.utf8.count == 3, digits.utf8.allSatisfy({ (48...55).contains($0) }) else { return nil }
+        return UInt32(digits, radix: 8)
     }
 }
 

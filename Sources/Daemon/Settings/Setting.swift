@@ -3,11 +3,13 @@
 
 /// A subcommand by its name on the command line.
 package enum CommandName: String, CaseIterable, Hashable, Sendable {
-    case register, forward, proxy, services, nodes
+    case register, forward, proxy, services, nodes, drain, weight, undo
     case checkEtcd = "check-etcd"
 
     /// Those that speak with etcd.
-    package static let withEtcd: Set<Self> = [.register, .proxy, .services, .nodes, .checkEtcd]
+    package static let withEtcd: Set<Self> = [
+        .register, .proxy, .services, .nodes, .drain, .weight, .undo, .checkEtcd,
+    ]
 }
 
 /// A flag by its name without the dashes.
@@ -19,22 +21,36 @@ package enum SettingName: String, CaseIterable, Hashable, Sendable {
     case etcdUser = "etcd-user"
     case etcdPasswordFile = "etcd-password-file"
     case requireTLS = "require-tls"
-    case prefix
+    case prefix, layout
     case logLevel = "log-level"
     case address, docker, ttl
     case drainTime = "drain-time"
+    case onExit = "on-exit"
     case node, zone, instance, advertise
     case advertiseInterface = "advertise-interface"
     case allowLoopback = "allow-loopback"
+    case also
+    case labels, compat
+    case allowService = "allow-service"
+    case network
     case listen, bind, balance, hold
     case allowTarget = "allow-target"
     case startEmpty = "start-empty"
+    case format
+    case onLoss = "on-loss"
+    case onEmpty = "on-empty"
+    case select, prefer
+    case resolveNames = "resolve-names"
+    case instanceConnections = "instance-connections"
     case workers
     case maxConnections = "max-connections"
     case idleTimeout = "idle-timeout"
     case halfClosedTimeout = "half-closed-timeout"
+    case socketMode = "socket-mode"
     case shutdownGrace = "shutdown-grace"
-    case json, write
+    case json, watch, write
+    case lasts = "for"
+    case by
 }
 
 /// One row of the table of everything that can be set: how it is named, what it means, what it may be.

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+package import Discovery
+package import Registry
+package import ServiceModel
+
+/// What a link goes by when it judges entries: the settings of a proxy whose eyes a query looks through.
+package struct LinkView: Sendable {
+    package var policy: TargetPolicy
+    package var sources: [ServiceName: EntrySource]
+    /// Of services that are not in `sources`; without a prefix.
+    package var otherSources: EntrySource
+    /// Of services that are not in `selections`.
+    package var general: Selection
+    package var selections: [ServiceName: Selection]
+
+    package init(
+        policy: TargetPolicy = TargetPolicy(), sources: [ServiceName: EntrySource] = [:],
+        otherSources: EntrySource = EntrySource(), general: Selection = Selection(),
+        selections: [ServiceName: Selection] = [:]
+    ) {
+        self.policy = policy
+        self.sources = sources
+        self.otherSources = otherSources
+        self.general = general
+        self.selections = selections
+    }
+
+    package func source(of service: ServiceName) -> EntrySource { sources[service] ?? otherSources }
+
+    package func selection(of service: ServiceName) -> Selection { selections[service] ?? general }
+
+    /// Where services stand that have a prefix of their own.
+    package var prefixes: [ServiceName: RegistryRange] {
+        sources.compactMapValues { source in source.prefix.map { .prefix("\($0)/") } }
+    }
+}
