@@ -90,6 +90,14 @@ extension RegistryStoreContract {
             try expect(listing.revision > revision, "the listing's revision is the store's")
             try expect(try await context.store.list(.key(context.prefix + "x")).entries.isEmpty, "no such key")
         },
+        Check(name: "listsASpanWithoutItsEnd") { context in
+            for name in ["a", "a/1", "a0", "b", "c"] { _ = try await context.put(name, name) }
+            let span = RegistryRange.span(from: context.prefix + "a/", before: context.prefix + "c")
+            let keys = try await context.store.list(span).entries.map(\.key)
+            try expect(keys == ["a/1", "a0", "b"].map { context.prefix + $0 }, "\(keys)")
+            let one = RegistryRange.span(from: context.prefix + "a", before: context.prefix + "a\0")
+            try expect(try await context.store.list(one).entries.map(\.key) == [context.prefix + "a"], "one key")
+        },
         Check(name: "keysOnlyLeavesValuesOut") { context in
             let revision = try await context.put("a", "1")
             let entry = try await context.list(keysOnly: true).entries.first.orViolation("no entry")
@@ -319,6 +327,24 @@ extension RegistryStoreContract {
                 }
             } catch is Expected {
                 try expect(try await context.list().entries.isEmpty, "gone with the scope")
+            }
+        },
+        Check(name: "anOwnersKeysMayOutliveItAndBeTakenOver") { context in
+            let former = try await context.store.withOwner(timeToLive: timeToLive, atEnd: .expire) { owner in
+                let lease = try await lease(of: owner)
+                _ = try await context.put("a", "1", lease: lease)
+                _ = try await context.put("b", "1", lease: lease)
+                return lease
+            }
+            let entries = try await context.list().entries
+            try expect(entries.map(\.lease) == [former, former], "both stand as they were: \(entries)")
+            let left = try await context.store.remaining(of: former).orViolation("the lease is gone")
+            try expect(left > .zero, "left \(left)")
+            try await context.store.withOwner(timeToLive: timeToLive) { owner in
+                let next = try await lease(of: owner)
+                _ = try await context.store.commit([.replace(entries[0], with: [2], lease: next)])
+                try await context.revoke(former)
+                try expect(try await context.list().entries.map(\.lease) == [next], "its end takes only its own")
             }
         },
         Check(name: "oneLeasesEndIsOneRevision") { context in

@@ -7,7 +7,9 @@ import Testing
 /// What the program says of itself, and of arguments that it cannot carry out.
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct CommandLineTests {
-    static let commands = ["register", "forward", "proxy", "services", "nodes", "check-etcd"]
+    static let commands = [
+        "register", "forward", "proxy", "services", "nodes", "drain", "weight", "undo", "check-etcd",
+    ]
 
     @Test func versionNamesTheCommit() async throws {
         try await withStage { stage in

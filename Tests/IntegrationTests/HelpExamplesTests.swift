@@ -18,9 +18,18 @@ struct HelpExamplesTests {
             let network = try await stage.network()
             let etcd = try await stage.etcd(clientPort: 2379, network: network)
             // For services and nodes to have something to show.
-            try await etcd.put("/services/redis-A/example", #"{"port":6379,"host":"10.77.0.1"}"#)
+            let instance = #"{"port":6379,"host":"10.77.0.1"}"#
+            try await etcd.put("/services/redis-A/example", instance)
+            // For those that speak of instances.
+            for name in ["redis-A/hostA:redis:6379", "pg/hostB:pg:5432"] {
+                try await etcd.put("/services/\(name)", instance)
+            }
+            for name in ["redis-A/hostA:redis:6379", "redis-A/*"] where command == "undo" {
+                try await etcd.put("/services-overrides/\(name)", #"{"state":"draining"}"#)
+            }
             for example in examples {
-                let arguments = example.split(separator: " ").dropFirst().map(String.init)
+                // As a shell has them.
+                let arguments = example.split(separator: " ").dropFirst().map { String($0).replacing("'", with: "") }
                 try await Self.carryOut(arguments, example: example, network: network, on: stage)
             }
         }
@@ -31,7 +40,10 @@ struct HelpExamplesTests {
     ) async throws {
         let process = try await stage.legation(arguments, networkOf: network)
         switch arguments.first {
-        case "services", "nodes", "check-etcd":
+        case "services" where arguments.contains("--watch"):
+            try await process.firstLine(containing: "redis-A")
+            try await end(process, example)
+        case "services", "nodes", "check-etcd", "drain", "weight", "undo":
             let status = try await process.end()
             #expect(status == .code(0), "\(example): \(process.lastLines())")
             #expect(!process.output.isEmpty)

@@ -37,7 +37,7 @@ struct LeavingTests {
         }
     }
 
-    @Test func rule2ADeleteByHandCountsAtOnceEvenOfTheLast() async throws {
+    @Test(.row("F7")) func rule2ADeleteByHandCountsAtOnceEvenOfTheLast() async throws {
         try await withStage { stage in
             let scene = try await Scene(stage, ["A"])
             try await scene.etcd.delete(scene.key("A"))
@@ -76,7 +76,7 @@ struct LeavingTests {
         }
     }
 
-    @Test func rule3TheLastOnesAreHeldWhileTheyAcceptAndLeaveWhenTheyRefuse() async throws {
+    @Test(.row("F7", "R9")) func rule3TheLastOnesAreHeldWhileTheyAcceptAndLeaveWhenTheyRefuse() async throws {
         try await withStage(.waiting) { stage in
             let scene = try await Scene(stage, [])
             let lease = try await scene.etcd.grantLease(60)
@@ -138,7 +138,7 @@ struct LeavingTests {
     }
 
     /// A wiped prefix is no operator's word: several deletes in one revision.
-    @Test func rule3AWipedPrefixIsHeld() async throws {
+    @Test(.row("F7")) func rule3AWipedPrefixIsHeld() async throws {
         try await withStage { stage in
             let scene = try await Scene(stage, ["A", "B"])
             try await scene.etcd.ctl("del", "--prefix", "/services/")
@@ -217,11 +217,11 @@ struct LeavingTests {
         }
     }
 
-    @Test func tenRegistratorsKilledOneAfterTheOtherCostNoConnection() async throws {
+    @Test(.row("R9")) func tenRegistratorsKilledOneAfterTheOtherCostNoConnection() async throws {
         try await withStage(.waiting) { stage in
             let etcd = try await stage.etcd()
             let names = (0..<10).map { "backend-\($0)" }
-            var registrators: [Registrator] = []
+            var registrators: [RegisterProcess] = []
             for name in names {
                 let backend = try await stage.backend(Backend.naming(name))
                 registrators.append(try await stage.register("web", backend.endpoint, etcd: etcd))

@@ -41,7 +41,7 @@ struct PresenceTests {
     @Test func siblingsOfOneHostAreFine() async throws {
         try await withStage { stage in
             let etcd = try await stage.etcd()
-            var registrators: [Registrator] = []
+            var registrators: [RegisterProcess] = []
             for port: UInt16 in 7001...7003 {
                 registrators.append(
                     try await stage.register("web", Endpoint(.loopbackV4, port: port), etcd: etcd))

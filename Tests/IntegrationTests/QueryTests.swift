@@ -172,7 +172,15 @@ struct ServicesAnswer {
 
     /// Why an entry is skipped.
     func reason(ofKey key: String) -> String? {
-        all.first { $0["key"] as? String == key && $0["reason"] != nil }?["reason"] as? String
+        all.first { $0["key"] as? String == key && Self.isSkipped($0) }?["reason"] as? String
+    }
+
+    /// Entries that are skipped.
+    var skipped: Int { all.count(where: Self.isSkipped) }
+
+    /// What an instance has as well is the reason of its verdict.
+    private static func isSkipped(_ object: [String: Any]) -> Bool {
+        object["reason"] is String && object["address"] == nil
     }
 
     /// Keys that a proxy holds.

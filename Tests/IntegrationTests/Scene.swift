@@ -21,7 +21,7 @@ struct Proxy: Sendable {
 }
 
 /// A registrator and the key that it keeps.
-struct Registrator: Sendable {
+struct RegisterProcess: Sendable {
     let process: ProcessUnderTest
     let key: String
     let endpoint: Endpoint
@@ -40,12 +40,13 @@ extension Stage {
 
     /// Starts `legation register` with the shortest lease there is and waits until the key stands.
     func register(
-        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", _ more: [String] = []
-    ) async throws -> Registrator {
-        let process = try await legation(registerArguments(service, endpoint, etcd: etcd, node: node, more))
+        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", _ more: [String] = [],
+        fields: [String] = []
+    ) async throws -> RegisterProcess {
+        let process = try await legation(registerArguments(service, endpoint, etcd: etcd, node: node, more) + fields)
         let key = "/services/\(service)/\(node):\(endpoint.address):\(endpoint.port)"
         try await waitFor("\(key) in etcd") { try await etcd.key(key) != nil }
-        return Registrator(process: process, key: key, endpoint: endpoint)
+        return RegisterProcess(process: process, key: key, endpoint: endpoint)
     }
 
     func registerArguments(

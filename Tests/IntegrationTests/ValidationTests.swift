@@ -41,6 +41,10 @@ struct ValidationTests {
         Bad("port-high", #"{"host":"127.0.0.1","port":65536}"#, "port"),
         Bad("udp", #"{"host":"127.0.0.1","port":%,"proto":"udp"}"#, "proto"),
         Bad("weight", #"{"host":"127.0.0.1","port":%,"weight":1001}"#, "weight"),
+        Bad("weight-below", #"{"host":"127.0.0.1","port":%,"weight":-1}"#, "weight"),
+        Bad("weight-huge", #"{"host":"127.0.0.1","port":%,"weight":1e308}"#, "weight"),
+        Bad("weight-text", #"{"host":"127.0.0.1","port":%,"weight":"1000"}"#, "weight"),
+        Bad("priority", #"{"host":"127.0.0.1","port":%,"priority":0.5}"#, "field"),
         Bad("state", #"{"host":"127.0.0.1","port":%,"state":"sleeping"}"#, "state"),
         Bad(
             "long", #"{"host":"127.0.0.1","port":%,"x":""# + String(repeating: "x", count: 4096) + #""}"#,
@@ -48,9 +52,9 @@ struct ValidationTests {
     ]
 
     /// In two halves, since a proxy logs 20 skipped entries a second and only counts the rest.
-    @Test(.row("F20"), arguments: [0..<12, 12..<24])
+    @Test(.row("F20", "S9"), arguments: [0..<14, 14..<28])
     func malformedValuesAreSkippedWithAReasonAndNeverDialled(part: Range<Int>) async throws {
-        try #require(Self.malformed.count == 24)
+        try #require(Self.malformed.count == 28)
         try await withStage { stage in
             let etcd = try await stage.etcd()
             let good = try await stage.backend(Backend.naming("good"))
@@ -79,7 +83,7 @@ struct ValidationTests {
     }
 
     /// In a network of its own, of which loopback has addresses that must never be dialled.
-    @Test func forbiddenAddressesAreNeverDialled() async throws {
+    @Test(.row("S6")) func forbiddenAddressesAreNeverDialled() async throws {
         try await withStage { stage in
             let (network, etcd) = try await Self.forbiddenNetwork(on: stage)
             let good = try await stage.backend(on: Self.address("10.9.9.9"), in: .of(network), Backend.naming("good"))
@@ -97,12 +101,18 @@ struct ValidationTests {
                 ("8.8.8.8", "8.8.8.8", "not-allowed"), ("2001:db8::1", "2001:db8::1", "not-allowed"),
             ]
             var traps: [(key: String, reason: String, listener: Backend)] = []
+            // Every format is a door of its own.
+            var doors: [(key: String, reason: String)] = []
             for (number, row) in forbidden.enumerated() {
                 let listener = try await stage.backend(
                     on: Self.address(row.listensOn), in: .of(network), Backend.naming(row.host))
                 let key = "/services/web/bad-\(number)"
                 traps.append((key, row.reason, listener))
                 try await etcd.put(key, #"{"host":"\#(row.host)","port":\#(listener.endpoint.port)}"#)
+                for (form, value) in Self.forms(row.host, listener.endpoint.port) {
+                    doors.append(("\(key)-\(form)", row.reason))
+                    try await etcd.put("\(key)-\(form)", value)
+                }
             }
             try await etcd.putInstance("/services/web/good", good.endpoint)
             // "Refused always" stays refused whatever it says; a rule that spans everything names no loopback.
@@ -114,14 +124,31 @@ struct ValidationTests {
             for _ in 0..<40 {
                 #expect(try await Network.of(network).run { try ClientLoop.round(to: client) } == "good")
             }
-            for trap in traps {
-                #expect(trap.listener.dials.isEmpty, "\(trap.key) was dialled")
-                try await process.firstLine(containing: trap.key, trap.reason, within: .seconds(2))
+            for trap in traps { #expect(trap.listener.dials.isEmpty, "\(trap.key) was dialled") }
+            let rules = ["--allow-target", "169.254.0.0/16", "--allow-target", "[fe80::/10]"]
+            let said = try await stage.runLegation(
+                ["services", "--json"] + rules + etcd.arguments, networkOf: network)
+            let answer = try ServicesAnswer(said.output)
+            for (key, reason) in traps.map({ ($0.key, $0.reason) }) + doors {
+                #expect(answer.reason(ofKey: key) == reason, "\(key)")
             }
+            // A proxy that is not overwhelmed tells of each.
+            #expect(process.lines(containing: "entry skipped").count >= 15)
         }
     }
 
-    @Test func anEntryThatIsOurOwnListenerIsRefused() async throws {
+    /// The same address as others write it.
+    private static func forms(_ host: String, _ port: UInt16) -> [(form: String, value: String)] {
+        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        return [
+            ("bare", address), ("naming", #"{"Op":0,"Addr":"\#(address)"}"#),
+            ("skydns", #"{"host":"\#(host)","port":\#(port),"ttl":60}"#),
+            ("kratos", #"{"id":"x","name":"web","endpoints":["grpc://\#(address)?isSecure=false"]}"#),
+            ("nerve", #"{"host":"\#(host)","port":\#(port),"name":"x","labels":{}}"#),
+        ]
+    }
+
+    @Test(.row("S7")) func anEntryThatIsOurOwnListenerIsRefused() async throws {
         try await withStage { stage in
             let etcd = try await stage.etcd()
             let good = try await stage.backend(Backend.naming("good"))

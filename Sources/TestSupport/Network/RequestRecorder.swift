@@ -6,7 +6,8 @@ import Glibc
 import Synchronization
 
 /// Stands in front of an HTTP server that listens on a socket in the file system, passes everything on, and writes down
-/// every request's first line. It can be cut, as when that server goes away.
+/// every request's first line. It can be cut, as when that server goes away, and it can refuse what is asked, as
+/// a socket proxy with an allow-list does. Requests that wait for no answer before the next one are not for it.
 ///
 /// ## Concurrency
 /// One thread accepts; two a connection pass bytes on, until either end closes.
@@ -18,16 +19,25 @@ package final class RequestRecorder: Sendable {
         var isCut = false
     }
 
+    private struct Refused: Error {}
+
     /// Where clients connect.
     package let path: String
     private let upstream: String
+    private let allows: @Sendable (_ request: String) -> Bool
     private let listener: Int32
     private let state = Mutex(State())
 
     /// Listens at once; anybody may connect.
-    package init(at path: String, before upstream: String) throws {
+    /// - Parameter allows: whether a request, told by its first line, is passed on; else it is written down, answered
+    ///   with 403, and its connection ends.
+    package init(
+        at path: String, before upstream: String,
+        allows: @escaping @Sendable (_ request: String) -> Bool = { _ in true }
+    ) throws {
         self.path = path
         self.upstream = upstream
+        self.allows = allows
         listener = try UnixSocket.listen(at: path)
         chmod(path, 0o666)
         startThread { self.accept() }
@@ -84,13 +94,17 @@ package final class RequestRecorder: Sendable {
             client.abort()
         } and: {
             var head: [UInt8] = []
-            try? Self.pass(from: client, to: server) { self.read($0, &head) }
+            do {
+                try Self.pass(from: client, to: server) { try self.read($0, &head) }
+            } catch is Refused {
+                try? client.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            } catch {}
             server.abort()
         }
     }
 
     private static func pass(
-        from source: TCPConnection, to target: TCPConnection, _ look: (UnsafeRawBufferPointer) -> Void
+        from source: TCPConnection, to target: TCPConnection, _ look: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 8)
         defer { buffer.deallocate() }
@@ -98,18 +112,21 @@ package final class RequestRecorder: Sendable {
             let count = try source.receive(into: buffer)
             if count == 0 { return }
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-            look(bytes)
+            try look(bytes)
             try target.send(bytes)
         }
     }
 
-    /// Requests that only ask have no body: each is a head, ended by an empty line.
-    private func read(_ bytes: UnsafeRawBufferPointer, _ head: inout [UInt8]) {
+    /// Requests that only ask have no body: each is a head, ended by an empty line. The end of a refused head is never
+    /// passed on, so that the server does not act on it.
+    private func read(_ bytes: UnsafeRawBufferPointer, _ head: inout [UInt8]) throws {
         head.append(contentsOf: bytes)
         while let end = Data(head).range(of: Data("\r\n\r\n".utf8)) {
             let text = String(decoding: head[..<end.lowerBound], as: UTF8.self)
-            state.withLock { $0.requests.append(String(text.prefix { !$0.isNewline })) }
+            let request = String(text.prefix { !$0.isNewline })
+            state.withLock { $0.requests.append(request) }
             head.removeSubrange(..<end.upperBound)
+            if !allows(request) { throw Refused() }
         }
     }
 }

@@ -13,6 +13,14 @@ package struct EtcdKey: Sendable, Hashable, CustomStringConvertible {
     package let modRevision: Int64
     package let createRevision: Int64
 
+    package init(key: String, value: String, lease: Int64 = 0, modRevision: Int64 = 1, createRevision: Int64 = 1) {
+        self.key = key
+        self.value = value
+        self.lease = lease
+        self.modRevision = modRevision
+        self.createRevision = createRevision
+    }
+
     package var description: String { "\(key)=\(value)" }
 
     /// The value as a JSON object.

@@ -46,9 +46,10 @@ package final class Lab: Sendable, EtcdByHand {
     }
 
     static func command(_ arguments: [String], folder: String) throws -> Command {
-        try Command(
-            "\(PackageRoot.path)/Scripts/lab", arguments,
-            environment: ["LEGATION_LAB": folder, "LEGATION_BINARY": LegationBinary.path])
+        var environment = ["LEGATION_LAB": folder, "LEGATION_BINARY": try LegationBinary.path]
+        // Whose engine the hosts run, when it is not this machine's.
+        environment["LEGATION_ENGINE_ROOT"] = ProcessInfo.processInfo.environment["LEGATION_ENGINE_ROOT"]
+        return Command("\(PackageRoot.path)/Scripts/lab", arguments, environment: environment)
     }
 }
 
@@ -60,13 +61,13 @@ package struct LabHost: Sendable {
     package let network: Network
     package var etcdURL: String { lab.url }
     fileprivate let pid: Int32
-    fileprivate let lab: Lab
+    let lab: Lab
 
     /// The engine's socket as a process outside of the host sees it: sockets in the file system know no network.
-    package var dockerSocket: String {
-        let files = "/proc/\(pid)/root"
-        return "\(files)/run/docker.sock"
-    }
+    package var dockerSocket: String { path("/run/docker.sock") }
+
+    /// A file of the host as a process outside of it sees it.
+    package func path(_ path: String) -> String { "/proc/\(pid)/root\(path)" }
 
     /// Runs a program on the host to its end.
     package func run(_ words: String..., within limit: Duration = .seconds(60)) async throws -> Outcome {

@@ -48,7 +48,8 @@ package final class RedisProcess: Sendable {
 
 extension Stage {
     /// A running redis-server.
-    package func redis(port: UInt16? = nil) async throws -> RedisProcess {
+    /// - Parameter socket: the path of a Unix socket on which it listens as well.
+    package func redis(port: UInt16? = nil, socket: String? = nil) async throws -> RedisProcess {
         let said = try await run(Command("redis-server", ["--version"]))
         guard let version = said.output.split(separator: " ").first(where: { $0.hasPrefix("v=") }) else {
             throw MissingPart("redis-server --version said: \(said.output)")
@@ -61,7 +62,7 @@ extension Stage {
                 [
                     "--port", "\(endpoint.port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                     "--dir", directory(),
-                ]))
+                ] + (socket.map { ["--unixsocket", $0] } ?? [])))
         try await waitFor("redis-server at \(endpoint)") {
             try await RedisProcess.ask("PING", at: endpoint) == "PONG"
         }

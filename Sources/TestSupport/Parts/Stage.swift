@@ -28,14 +28,21 @@ package final class Stage: Sendable {
     // MARK: - Processes
 
     package func start(_ command: Command) async throws -> ProcessUnderTest {
-        let process = try await host.start(command)
+        let process = try await host.start(withState(command))
         state.withLock { $0.processes.append(process) }
         return process
     }
 
     /// Runs a program to its end.
     package func run(_ command: Command, within limit: Duration = .seconds(20)) async throws -> Outcome {
-        try await host.run(command, within: limit)
+        try await host.run(withState(command), within: limit)
+    }
+
+    /// State of a process is the stage's unless it says otherwise: none of another test's, nor of this machine's.
+    private func withState(_ command: Command) throws -> Command {
+        var command = command
+        if command.environment["STATE_DIRECTORY"] == nil { command.environment["STATE_DIRECTORY"] = try directory() }
+        return command
     }
 
     /// Starts `legation COMMAND …`.

@@ -21,9 +21,9 @@ extension EtcdCluster {
     func register(
         _ service: String, _ endpoint: Endpoint, node: String = "hostA", place: [String]? = nil,
         _ more: [String] = [], seenBy root: EtcdUser? = nil
-    ) async throws -> Registrator {
+    ) async throws -> RegisterProcess {
         let process = try await startRegister(service, endpoint, node: node, place: place, more)
-        let registrator = Registrator(
+        let registrator = RegisterProcess(
             process: process, key: "/services/\(service)/\(node):\(endpoint.address):\(endpoint.port)",
             endpoint: endpoint)
         try await waitFor("\(registrator.key) in etcd") {

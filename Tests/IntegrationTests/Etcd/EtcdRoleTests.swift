@@ -14,7 +14,7 @@ struct EtcdRoleTests {
     func aPermissionRevokedUnderAWatchFreezesWhatIsKnown(version: EtcdProcess.Version) async throws {
         try await withEtcdUsers(version, load: .waiting) { scene in
             let reader = try await scene.root.makeUser(
-                "reader", [(.read, "/services/"), (.readwrite, "/services-holds/")])
+                "reader", [(.read, "/services/"), (.read, "/services-overrides/"), (.readwrite, "/services-holds/")])
             let backends = try await ["A", "B"].asyncMap { try await scene.cluster.backend($0) }
             try await scene.root.putInstance("/services/web/a", backends[0].endpoint)
             try await scene.root.putInstance("/services/web/b", backends[1].endpoint)
@@ -92,9 +92,13 @@ struct EtcdRoleTests {
             let writer = try await scene.root.makeUser(
                 "writer", [(.readwrite, "/services/"), (.readwrite, "/services-nodes/")])
             let reader = try await scene.root.makeUser(
-                "reader", [(.read, "/services/"), (.readwrite, "/services-holds/")])
+                "reader", [(.read, "/services/"), (.read, "/services-overrides/"), (.readwrite, "/services-holds/")])
             let viewer = try await scene.root.makeUser(
-                "viewer", [(.read, "/services/"), (.read, "/services-nodes/"), (.read, "/services-holds/")])
+                "viewer",
+                [
+                    (.read, "/services/"), (.read, "/services-nodes/"), (.read, "/services-holds/"),
+                    (.read, "/services-overrides/"),
+                ])
             let registrator = try await scene.register("web", backend.endpoint, as: writer)
             let proxy = try await scene.proxy("web", as: reader)
             try await waitFor("served") { try await scene.cluster.names(behind: proxy) == ["A"] }

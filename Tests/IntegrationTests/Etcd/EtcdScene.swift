@@ -12,7 +12,7 @@ struct EtcdScene: Sendable {
 
     let cluster: EtcdCluster
     let proxy: Proxy
-    let registrator: Registrator
+    let registrator: RegisterProcess
     let mirror: MirrorProcess
 
     /// Goes on asking the proxy while `body` injects faults. Throws when an endpoint leaves the set in use meanwhile; one

@@ -25,13 +25,13 @@ struct EtcdUserScene {
             name,
             [
                 (.readwrite, "/services/"), (.readwrite, "/services-nodes/"),
-                (.readwrite, "/services-holds/"),
+                (.readwrite, "/services-holds/"), (.readwrite, "/services-overrides/"),
             ])
     }
 
     /// - Returns: the registrator, once root sees its key.
     func register(_ service: String, _ endpoint: Endpoint, as user: EtcdUser, _ more: [String] = []) async throws
-        -> Registrator
+        -> RegisterProcess
     {
         try await cluster.register(service, endpoint, user.flags + more, seenBy: root)
     }

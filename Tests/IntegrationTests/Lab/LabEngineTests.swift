@@ -9,7 +9,7 @@ import Testing
 @Suite(.tags(.integration), .timeLimit(.minutes(5)))
 struct LabEngineTests {
     /// A killed engine leaves its containers running, and ends them when it is started again.
-    @Test func aKilledEngineWithdrawsNothingAndARestartedOneIsFollowed() async throws {
+    @Test(.row("R1", "R3")) func aKilledEngineWithdrawsNothingAndARestartedOneIsFollowed() async throws {
         try await withLab { lab in
             let host = lab["hostA"]
             let before = try await host.redis("redis", ["--restart", "always"])

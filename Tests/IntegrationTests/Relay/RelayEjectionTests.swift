@@ -63,7 +63,9 @@ struct RelayEjectionTests {
                 return ContinuousClock.now - since > Self.quiet
             }
             print("D3: \(ends) clients met the hollow instance")
-            #expect(ends.hasty <= Self.failures && ends.hasty + ends.slow >= Self.failures)
+            // One that is seen too late ends the row, of which there were two at the most.
+            #expect(ends.hasty <= Self.failures + (Self.failures - 1) * ends.slow)
+            #expect(ends.hasty + ends.slow >= Self.failures)
             #expect(hollow.dials.count == ends.hasty + ends.slow)
         }
     }
