@@ -15,13 +15,13 @@ export LEGATION_BINARY ?= $(CURDIR)/build/legation
 export SWIFT_FLAGS
 
 .NOTPARALLEL:
-.PHONY: help needs build release image check unit integration test demo demo-article soak bench robustness docs rows slow sanitize callgrind clean
+.PHONY: help needs build release image check unit integration test demo demo-article soak bench robustness docs rows fuzz slow sanitize callgrind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-needs: ## install what tests and demos need: etcd, Redis, Docker Engine and small tools
+needs: ## install what tests and demos need: etcd, Redis, Docker Engine, Podman and small tools
 	@$(STAGE) needs Scripts/install-needs
 
 build: ## build everything for debugging, tests included
@@ -72,10 +72,15 @@ docs: needs release ## type every command of every page of docs/, and compare wh
 rows: ## list the faults of docs/faults.md that no test shows yet
 	@Scripts/rows
 
-slow: needs build release sanitize callgrind ## what is too slow for every commit: sanitizers, callgrind, peers that vanish, etcd 3.5, a soak of 15 minutes
+fuzz: build ## write registries by somebody who means harm, for ten minutes (LEGATION_FUZZ_SECONDS, LEGATION_FUZZ_SEED)
+	@LEGATION_FUZZ_SECONDS=$${LEGATION_FUZZ_SECONDS:-600} $(STAGE) fuzz Scripts/test fuzz
+
+slow: needs build release sanitize callgrind ## what is too slow for every commit: sanitizers, callgrind, peers that vanish, etcd 3.5, Docker 26, a flood of containers, a soak of 15 minutes
 	@$(STAGE) 'slow tests' Scripts/test slow
 	@$(STAGE) 'etcd 3.5.16' Scripts/install-etcd-3.5.16
 	@LEGATION_ETCD_VERSION=3.5.16 $(STAGE) 'faults of 3.5.16' Scripts/test etcd
+	@$(STAGE) 'Docker 26' Scripts/install-docker-26
+	@LEGATION_ENGINE_ROOT=$(CURDIR)/build/docker-26 $(STAGE) 'tests on Docker 26' Scripts/test engine
 	@LEGATION_SOAK_SECONDS=$${LEGATION_SOAK_SECONDS:-900} Scripts/soak
 
 sanitize: ## run the relay's tests under the thread and the address sanitizer

@@ -41,9 +41,20 @@ JSON
     printf '%s\n' "HOST_IP=$address" "ETCD=$etcd_address:2379" NETWORK= REDIS_IMAGE=redis:local >legation/host.env
     cd /
     mount -t overlay -o lowerdir=/etc,upperdir=/run/lab/etc,workdir=/run/lab/work overlay /etc
+    [ -z "${LEGATION_ENGINE_ROOT:-}" ] || furnish_root "$LEGATION_ENGINE_ROOT"
+    echo "${LEGATION_ENGINE_ROOT:-/}" >/run/lab/engine-root
     echo ready
     # Who ignores SIGCHLD need not wait for the orphans that it inherits.
     exec env --ignore-signal=CHLD sleep infinity >/dev/null 2>&1
+}
+
+# Another Debian, of which only the programs are its own: what its engine sees and makes is the host's.
+furnish_root() { # ROOT
+    local folder
+    mkdir -p "$1/etc/docker"
+    # The engine unpacks images in namespaces of mounts, which only what is a mount itself can be the root of.
+    mount --bind "$1" "$1"
+    for folder in /proc /sys /dev /run /tmp /etc/docker; do mount --rbind $folder "$1$folder"; done
 }
 
 # Starts the process that holds a host; the caller has seen that there is none.
@@ -116,11 +127,49 @@ etcd_answers() { in_host switch env ETCDCTL_API=3 etcdctl endpoint health; }
 
 start_engine() { # HOST
     local host=$1
-    daemon_runs "$host" dockerd || start_daemon "$host" dockerd dockerd
+    daemon_runs "$host" dockerd ||
+        start_daemon "$host" dockerd sh -c 'exec chroot "$(cat /run/lab/engine-root)" dockerd'
     await $patience engine_answers "$host" ||
         fail "the engine of $host does not answer: $(tail -n 3 "$lab/$host/dockerd.log")"
     # What the units of deploy/ read: the group that may speak to the engine.
     in_host "$host" sh -c 'echo "DOCKER_GID=$(stat -c %g /var/run/docker.sock)" >/etc/legation/docker.env'
+}
+
+podman_answers() { in_host "$1" docker --host unix:///run/podman/podman.sock version; }
+
+# Podman's service, with our images. Without control groups, for its own would outlive the host, and with few descriptors
+# and processes a container: it asks for more than a lab may have. Its locks would be all labs' in /dev/shm.
+start_podman() { # HOST
+    local host=$1 program
+    for program in podman crun; do
+        command -v $program >/dev/null || fail "no $program here: Scripts/install-needs"
+    done
+    in_host "$host" sh -euc '
+        [ ! -e /run/podman ] || exit 0
+        mkdir -p /run/podman /run/lab/podman /run/lab/docker-client /etc/containers /var/lib/containers
+        # It wants the file that DOCKER_CONFIG speaks of.
+        echo "{}" >/run/lab/docker-client/config.json
+        mount --bind /run/lab/podman /var/lib/containers
+        # Beside a tree of version 1 crun takes none of version 2, were it empty.
+        ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified
+        cat >/etc/containers/containers.conf' <<'TOML'
+[containers]
+cgroups = "disabled"
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "crun"
+[network]
+network_backend = "netavark"
+TOML
+    daemon_runs "$host" podman ||
+        start_daemon "$host" podman podman system service --time=0 unix:///run/podman/podman.sock
+    await $patience podman_answers "$host" ||
+        fail "Podman of $host does not answer: $(tail -n 3 "$lab/$host/podman.log")"
+    in_host "$host" podman image exists redis:local ||
+        in_host "$host" sh -c 'docker save redis:local | podman load -q' >/dev/null
 }
 
 start_names() { daemon_runs switch names || start_daemon switch names "$root/Scripts/no-names" $etcd_address; }

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -65,7 +66,9 @@ class Parts:
         as_group = ["setpriv", f"--regid={group}", "--clear-groups", "--pdeathsig=KILL"]
         with open(self.folder / f"{name}.log", "ab") as log:
             self.running[name] = subprocess.Popen(
-                [*as_group, *map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*as_group, *map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                # What a proxy keeps is this run's, and not this machine's.
+                env=dict(os.environ, STATE_DIRECTORY=str(self.folder)))
 
     def start_redis(self, name, port, address="127.0.0.1"):
         self.start(name, "redis-server", "--port", port, "--bind", address, "--save", "", "--appendonly", "no",
@@ -116,6 +119,11 @@ class Parts:
         status = pathlib.Path(f"/proc/{self.pid(name)}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])
 
+    def pss_kib(self, name):
+        """Its own memory, and of what it shares its part."""
+        rollup = pathlib.Path(f"/proc/{self.pid(name)}/smaps_rollup").read_text()
+        return int(rollup.split("\nPss:")[1].split()[0])
+
     def descriptors(self, name):
         return len(os.listdir(f"/proc/{self.pid(name)}/fd"))
 
@@ -138,23 +146,25 @@ class Etcd:
     def __init__(self, address):
         self.address = address
         self.url = f"http://{address}:2379"
-        self.connection = None
+        # One a thread.
+        self.own = threading.local()
 
     def call(self, method, body, seconds=3):
         """POST /v3/METHOD. Raises OSError, http.client.HTTPException or Failure."""
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(self.address, 2379, timeout=seconds)
+        connection = getattr(self.own, "connection", None)
+        if connection is None:
+            connection = self.own.connection = http.client.HTTPConnection(self.address, 2379, timeout=seconds)
         # Of an open connection it is the socket's; `timeout` is for the next connect.
-        self.connection.timeout = seconds
-        if self.connection.sock is not None:
-            self.connection.sock.settimeout(seconds)
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
         try:
-            self.connection.request("POST", f"/v3/{method}", json.dumps(body))
-            response = self.connection.getresponse()
+            connection.request("POST", f"/v3/{method}", json.dumps(body))
+            response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException):
-            self.connection.close()
-            self.connection = None
+            connection.close()
+            self.own.connection = None
             raise
         if response.status != 200:
             raise Failure(f"{self.address} {method}: {answer.get('error', answer)}")

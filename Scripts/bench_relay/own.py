@@ -2,6 +2,7 @@
 # Copyright the Legation authors
 """What Legation is measured in by itself: two workers beside one, many instances beside few, memory without work."""
 
+import contextlib
 import pathlib
 import re
 import time
@@ -34,9 +35,11 @@ def shares(pid):
     """How many sockets each worker's epoll watches: by the kernel's lists, not by what the process says."""
     counts = []
     for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        if descriptor.readlink() == pathlib.Path("anon_inode:[eventpoll]"):
-            watched = (pathlib.Path(f"/proc/{pid}/fdinfo") / descriptor.name).read_text()
-            counts.append(len(re.findall(r"^tfd:", watched, re.MULTILINE)))
+        # Connections end while this looks.
+        with contextlib.suppress(FileNotFoundError):
+            if descriptor.readlink() == pathlib.Path("anon_inode:[eventpoll]"):
+                watched = (pathlib.Path(f"/proc/{pid}/fdinfo") / descriptor.name).read_text()
+                counts.append(len(re.findall(r"^tfd:", watched, re.MULTILINE)))
     return counts
 
 
