@@ -7,7 +7,9 @@
 
 # The mirror that apt uses here.
 mirror() {
-    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 '/debian/*$' ||
+    # awk reads on after the first, or apt-get might fail of the closed pipe.
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
+        awk '/\/debian\/*$/ && !found { print; found = 1 } END { exit !found }' ||
         fail "apt knows no mirror of Debian's main archive"
 }
 
