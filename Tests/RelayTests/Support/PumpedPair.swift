@@ -30,7 +30,8 @@ struct PumpedPair: ~Copyable {
             socket.setBlocking(false)
             if let bufferBytes { socket.setBuffers(bufferBytes) }
         }
-        budget = PipeBudget(limit: splicing.maxPipes ?? 1, pipeBytes: splicing.pipeBytes, descriptors: DescriptorRoom(workers: 1))
+        budget = PipeBudget(
+            limit: splicing.maxPipes ?? 1, pipeBytes: splicing.pipeBytes, descriptors: DescriptorRoom(workers: 1))
         pump = BytePump(
             pipes: PipePool(budget: budget, sparesKept: budget.limit), bulkAfter: UInt8(clamping: splicing.fullReads)
         )
