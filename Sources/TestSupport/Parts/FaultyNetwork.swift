@@ -14,8 +14,10 @@ package struct FaultyNetwork: Sendable {
     fileprivate static let firewall = """
         add table inet faults
         add chain inet faults arriving { type filter hook input priority 0 ; }
-        add set inet faults callers { type ipv4_addr . inet_service . inet_service ; }
+        add set inet faults callers { type ipv4_addr . inet_service . inet_service ; timeout \(memory)h ; }
         """
+    /// Hours for which a connect is remembered: by what is left of them, the kernel says when it came.
+    private static let memory = 1
     private static let remember = "add @callers { ip daddr . tcp dport . tcp sport }"
     /// Of the packets, those that ask for a connection.
     private static let connects = "tcp flags & (syn | ack) == syn"
@@ -63,9 +65,25 @@ package struct FaultyNetwork: Sendable {
     package func heal() async throws { try await nft("flush chain inet faults arriving") }
 
     /// Connects to it that have vanished or were refused, each counted once however often it was sent.
-    package func callers(of endpoint: Endpoint) async throws -> Int {
-        let set = try await nft("list set inet faults callers")
-        return set.split(separator: "\(endpoint.address) . \(endpoint.port) . ").count - 1
+    package func callers(of endpoint: Endpoint) async throws -> Int { try await calls(of: endpoint).count }
+
+    /// When each of them came, in their order, as the kernel noted it: how long one came after another is right to
+    /// 10 ms, however late this looks.
+    package func calls(of endpoint: Endpoint) async throws -> [ContinuousClock.Instant] {
+        // "127.0.1.1 . 80 . 47620 expires 59m56s880ms"
+        let entries = try await nft("list set inet faults callers")
+            .split(separator: "\(endpoint.address) . \(endpoint.port) . ").dropFirst()
+        let now = ContinuousClock.now
+        return entries.map { entry in
+            let left = entry.prefix { $0 != "," && $0 != "}" }.matches(of: /(\d+)(h|ms|m|s)/)
+                .reduce(Duration.zero) { $0 + Self.duration($1.1, $1.2) }
+            return now + left - .seconds(3600 * Self.memory)
+        }.sorted()
+    }
+
+    private static func duration(_ number: Substring, _ unit: Substring) -> Duration {
+        let milliseconds = ["h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1]
+        return .milliseconds((Int(number) ?? 0) * (milliseconds[String(unit)] ?? 0))
     }
 
     private func rules(_ rules: String...) async throws {

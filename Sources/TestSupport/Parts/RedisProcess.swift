@@ -39,10 +39,17 @@ package final class RedisProcess: Sendable {
     package static func runID(
         at endpoint: Endpoint, from network: Network = .own, limit: Duration = .seconds(10)
     ) async throws -> String {
+        try await field("run_id", at: endpoint, from: network, limit: limit)
+    }
+
+    /// A field of what a server says of itself.
+    fileprivate static func field(
+        _ name: String, at endpoint: Endpoint, from network: Network = .own, limit: Duration = .seconds(10)
+    ) async throws -> String {
         guard let info = try await ask("INFO server", at: endpoint, from: network, limit: limit),
-            let line = info.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("run_id:") })
-        else { throw Unexpected("no run_id at \(endpoint)") }
-        return String(line.dropFirst("run_id:".count))
+            let line = info.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix(name + ":") })
+        else { throw Unexpected("no \(name) at \(endpoint)") }
+        return String(line.dropFirst(name.count + 1))
     }
 }
 
@@ -50,11 +57,6 @@ extension Stage {
     /// A running redis-server.
     /// - Parameter socket: the path of a Unix socket on which it listens as well.
     package func redis(port: UInt16? = nil, socket: String? = nil) async throws -> RedisProcess {
-        let said = try await run(Command("redis-server", ["--version"]))
-        guard let version = said.output.split(separator: " ").first(where: { $0.hasPrefix("v=") }) else {
-            throw MissingPart("redis-server --version said: \(said.output)")
-        }
-        try RealParts.record("redis-server", version: String(version.dropFirst(2)), test: test)
         let endpoint = try Endpoint(.loopbackV4, port: port ?? FreePorts.take())
         let process = try await start(
             Command(
@@ -66,6 +68,8 @@ extension Stage {
         try await waitFor("redis-server at \(endpoint)") {
             try await RedisProcess.ask("PING", at: endpoint) == "PONG"
         }
+        let version = try await RedisProcess.field("redis_version", at: endpoint)
+        try RealParts.record("redis-server", version: version, test: test)
         return RedisProcess(endpoint: endpoint, process: process)
     }
 }
