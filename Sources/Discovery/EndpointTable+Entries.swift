@@ -136,7 +136,6 @@ extension EndpointTable {
         var group = groups[endpoint] ?? Group(identity: key, keys: [], member: member)
         if group.keys.isEmpty { present += 1 }
         if !group.keys.contains(key) { group.keys.append(key) }
-        if group.id == nil { isMissingIDs = true }
         groups[endpoint] = group
         refresh(endpoint)
     }
@@ -156,6 +155,7 @@ extension EndpointTable {
 
     /// Takes the attributes of the newest key: two keys with one address are one instance.
     private mutating func refresh(_ endpoint: Endpoint) {
+        touched.insert(endpoint)
         hasChanged = true
         guard let group = groups[endpoint] else { return }
         let members = group.keys.compactMap { entries[$0]?.member }

@@ -136,7 +136,7 @@ extension EndpointTable {
         wake(at: min(now + Self.probeInterval, departure.until))
         if groups[endpoint] == nil {
             groups[endpoint] = Group(identity: departure.key, keys: [], member: departure.member)
-            isMissingIDs = true
+            touched.insert(endpoint)
             hasChanged = true
         }
         guard !departure.isHeld else { return }

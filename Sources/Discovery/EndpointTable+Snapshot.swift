@@ -17,34 +17,52 @@ extension EndpointTable {
         from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool
     ) -> (current: [Instance], left: [RetiredInstance]) {
         hasChanged = false
-        if isMissingIDs {
-            for endpoint in groups.filter({ $0.value.id == nil }).keys.sorted() {
-                guard let group = groups[endpoint] else { continue }
-                groups[endpoint]?.id = allocator.acquire(
-                    key: group.identity.text, endpoint: endpoint, released: released)
-            }
-        }
-        var instances: [Instance] = []
+        update(from: &allocator, released: released)
         if isDisbelieved || groups.isEmpty {
             isShortOfSlots = false
-            if let substitute = substitute(from: &allocator, released: released) {
-                instances.append(Instance(id: substitute.id, endpoint: substitute.endpoint))
-            }
+            let substitute = substitute(from: &allocator, released: released)
+            let instances = substitute.map { [Instance(id: $0.id, endpoint: $0.endpoint)] } ?? []
             return (instances, left(behind: instances))
         }
         if let substitute { retiring.append(substitute) }
         substitute = nil
-        instances.reserveCapacity(groups.count)
-        for (endpoint, group) in groups {
-            guard let id = group.id else { continue }
-            let member = group.member
-            instances.append(Instance(id: id, endpoint: endpoint, weight: member.weight, priority: member.tier))
+        isShortOfSlots = !touched.isEmpty
+        return (inUse, left(behind: inUse))
+    }
+
+    /// Brings `inUse` up to what `groups` say. Only what has changed is looked at: a snapshot of ten thousand instances, of
+    /// which one has changed, costs a copy.
+    private mutating func update(from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool) {
+        guard !touched.isEmpty || !retiring.isEmpty else { return }
+        // What stands at a slot now: nil for nothing.
+        var changes: [UInt32: Instance?] = [:]
+        for instance in retiring { changes.updateValue(nil, forKey: instance.id.slot) }
+        // One without an ID finds every slot taken by connections that still run: it is looked at again next time.
+        var waiting: Set<Endpoint> = []
+        for endpoint in touched.sorted() {
+            guard let group = groups[endpoint] else { continue }
+            let id = group.id ?? allocator.acquire(key: group.identity.text, endpoint: endpoint, released: released)
+            guard let id else {
+                waiting.insert(endpoint)
+                continue
+            }
+            groups[endpoint]?.id = id
+            let instance = Instance(
+                id: id, endpoint: endpoint, weight: group.member.weight, priority: group.member.tier)
+            changes.updateValue(instance, forKey: id.slot)
         }
-        // One without an ID found every slot taken by connections that still run: it is looked at again next time.
-        isShortOfSlots = instances.count < groups.count
-        isMissingIDs = isShortOfSlots
-        instances.sort { $0.id.slot < $1.id.slot }
-        return (instances, left(behind: instances))
+        touched = waiting
+        var (updated, rest): ([Instance], ArraySlice<Instance>) = ([], inUse[...])
+        updated.reserveCapacity(inUse.count + changes.count)
+        for (slot, instance) in changes.sorted(by: { $0.key < $1.key }) {
+            let place = rest.place(ofSlot: slot)
+            updated += rest[..<place]
+            rest = rest[place...]
+            if rest.first?.id.slot == slot { rest.removeFirst() }
+            if let instance { updated.append(instance) }
+        }
+        updated += rest
+        inUse = updated
     }
 
     /// Whether `instances(_:)` is not to be asked now: what it said last is to be used on.
@@ -59,9 +77,8 @@ extension EndpointTable {
 
     private mutating func left(behind instances: [Instance]) -> [RetiredInstance] {
         guard !retiring.isEmpty else { return [] }
-        let inUse = Set(instances.map(\.id))
         defer { retiring = [] }
-        return retiring.filter { !inUse.contains($0.id) }
+        return retiring.filter { !instances.includes($0.id) }
     }
 
     private mutating func substitute(

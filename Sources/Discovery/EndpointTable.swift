@@ -48,8 +48,6 @@ package struct EndpointTable: Sendable {
     package internal(set) var hasChanged = false
     /// Whether `instances(_:)` found no slot for one of them.
     package internal(set) var isShortOfSlots = false
-    /// Whether a group may be without an ID.
-    var isMissingIDs = false
     /// Members that the tables of other services have: the limit of the process is shared.
     package var membersElsewhere = 0
     package internal(set) var counters = EndpointCounters()
@@ -62,6 +60,10 @@ package struct EndpointTable: Sendable {
     /// What each name was last found to be.
     var answers: [String: [IPAddress]] = [:]
     var groups: [Endpoint: Group] = [:]
+    /// Endpoints whose group has come or changed since `inUse` was made, or has found no slot.
+    var touched: Set<Endpoint> = []
+    /// `groups` as the relay was told last, in the order of slots.
+    var inUse: [Instance] = []
     var present = 0
     var departures: [Endpoint: Departure] = [:]
     /// Where a departed key's instance is, for the key's return.

@@ -290,14 +290,10 @@ struct ServiceTables: Sendable {
 
     /// Gives slots back for good once the relay knows that their instances are gone.
     private mutating func settleLeaving(_ havePassedOn: (ServiceName, UInt64) -> Bool) {
-        guard !leaving.isEmpty else { return }
-        var inUse: [ServiceName: Set<InstanceID>] = [:]
         for (id, left) in leaving where havePassedOn(left.service, left.sequence) {
             leaving[id] = nil
-            let used = inUse[left.service] ?? Set(links[left.service]?.instances.map(\.id) ?? [])
-            inUse[left.service] = used
             // It may have come back since.
-            if used.contains(id) { continue }
+            if links[left.service]?.instances.includes(id) ?? false { continue }
             allocator.retire(id, key: left.instance.key, endpoint: left.instance.endpoint)
         }
     }

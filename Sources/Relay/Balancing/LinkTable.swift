@@ -53,7 +53,8 @@ final class LinkTable: @unchecked Sendable {
 
     /// - Parameter balance: decides what is prepared.
     init(_ snapshot: EndpointSnapshot, balance: Balance = .roundRobin, ledger: InstanceLedger) {
-        var instances = snapshot.instances.filter { $0.weight > 0 }
+        var instances = snapshot.instances
+        if instances.contains(where: { $0.weight <= 0 }) { instances.removeAll { $0.weight <= 0 } }
         if instances.contains(where: { $0.priority != instances[0].priority }) {
             instances = Self.byPriority(instances)
         }
