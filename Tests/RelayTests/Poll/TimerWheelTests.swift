@@ -61,6 +61,32 @@ import Testing
         #expect(wheel.popDue(now: 1_030 * tick) == 0)
     }
 
+    /// Whoever waits for a later revolution must not keep the worker awake while its bucket is the present one.
+    @Test func whatIsDueInALaterRevolutionIsLookedAtOnceATick() {
+        var wheel = TimerWheel(now: 0)
+        wheel.grow(to: 2_000)
+        for slot in UInt32(0)..<2_000 { wheel.arm(slot, at: (5_000 + UInt64(slot)) * tick) }
+        var (now, looks) = (UInt64(0), 0)
+        while now < 2_048 * tick, let next = wheel.nextDeadline {
+            #expect(next > now || now == 0)
+            now = max(next, now)
+            #expect(wheel.popDue(now: now) == nil)
+            looks += 1
+        }
+        // Two revolutions of 1,024 buckets, all of which hold somebody.
+        #expect((2_000...2_049).contains(looks), "\(looks)")
+    }
+
+    @Test func whatHasPassedWhenItIsArmedFiresInTheNextTick() {
+        var wheel = TimerWheel(now: 0)
+        wheel.grow(to: 2)
+        wheel.arm(1, at: 9_000 * tick)
+        #expect(wheel.popDue(now: 70 * tick + 1) == nil)
+        wheel.arm(0, at: 70 * tick)
+        #expect(wheel.nextDeadline == 71 * tick)
+        #expect(wheel.popDue(now: 71 * tick) == 0)
+    }
+
     /// Each bucket in turn, seen from each place in a word of the occupied ones.
     @Test func nextDeadlineIsFoundWhereverItIs() {
         for start in UInt64(0)..<130 {
@@ -99,6 +125,7 @@ import Testing
                 }
                 // At most a tick late.
                 #expect(expected.values.allSatisfy { $0 + tick > now })
+                #expect(wheel.nextDeadline ?? .max > now, "the worker would not sleep, seed \(seed)")
             }
             #expect(wheel.armedCount == expected.count)
             // Never too late for the first of them: exact within a revolution, which others may shorten.
