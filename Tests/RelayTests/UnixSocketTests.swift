@@ -58,6 +58,27 @@ extension SocketSuites {
             }
         }
 
+        /// A client that says all it has to say and closes, before anybody has accepted: no reset, and not a byte less.
+        @Test func whatAClientSaidBeforeItLeftIsHandedOver() async throws {
+            let folder = try SocketFolder()
+            let paths = try folder.paths()
+            let retry = RetryPolicy(attemptTimeout: .milliseconds(300))
+            try await withRelay(retry: retry, policy: LinkPolicy(balance: .first), path: paths.client) { relay in
+                let (mute, backend) = (try MuteBackend(), try TestBackend())
+                relay.apply([mute.endpoint, backend.endpoint])
+                let client = try relay.connect()
+                try client.send("last words")
+                client.close()
+                let served = try backend.accept()
+                #expect(try served.receiveText(10) == "last words")
+                #expect(try served.end() == .finished)
+                served.close()
+                let end = try #require(try relay.awaitEnds(1).first)
+                #expect(end.reason == .finished && end.bytesFromClient == 10)
+                _ = folder
+            }
+        }
+
         /// Nobody there: the next instance at once, as for a port that refuses.
         @Test func instanceThatIsGoneIsPassedOver() async throws {
             let folder = try SocketFolder()

@@ -79,13 +79,13 @@ extension RelayWorker {
     /// An event on either half while no instance has accepted yet.
     func connectingChanged(_ index: UInt32, _ events: Epoll.Interest) {
         let slot = index / 2
-        let over = events.contains(.failed) || events.contains(.hungUp)
         guard index % 2 == 1 else {
-            // A client that ended only its own direction still waits for an answer.
-            if over { clientLeft(slot) }
+            // A client that ended only its own direction still waits for an answer; one on a Unix socket that has closed is
+            // hung up as well, and what it had sent is still to be handed over. A reset always is a failure.
+            if events.contains(.failed) { clientLeft(slot) }
             return
         }
-        guard over else {
+        guard events.contains(.failed) || events.contains(.hungUp) else {
             if events.contains(.writable) { connected(slot) }
             return
         }
@@ -156,8 +156,8 @@ extension RelayWorker {
         connection.pointee.errorNumber = errorNumber
         closeHalf(2 * slot + 1, isReset: false)
         guard let instance = connection.pointee.instance, let link = connection.pointee.link else { return }
-        connection.pointee.instance = nil
-        instances.connectionClosed(instance)
+        // Whatever is told of the instance is told while this connection counts: once it does not, its slot may be another's.
+        defer { releaseInstance(of: connection) }
         if errorNumber == EADDRNOTAVAIL {
             link.pointee.counters.pointee.portShortages.count()
         } else {
