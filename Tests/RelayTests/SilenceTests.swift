@@ -76,6 +76,30 @@ extension SocketSuites {
             }
         }
 
+        /// There are few pipes: whoever has stopped to read keeps none from others.
+        @Test func readersThatStopKeepNoPipes() async throws {
+            let splicing = SplicePolicy(maxPipes: 2, pipeBytes: 65_536, fullReads: 0)
+            // Late enough for the sockets to be full before it.
+            let policy = DeadPeerPolicy(firstLook: .seconds(5), interval: .milliseconds(500), patience: .seconds(30))
+            try await withRelay(splicing: splicing, limits: ConnectionLimits(deadPeer: policy)) { relay in
+                let backend = try TestBackend()
+                relay.apply(backend)
+                let pairs = try (0..<2).map { _ in try relay.connectedPair(to: backend) }
+                let patterns = [Pattern(seed: 51), Pattern(seed: 52)]
+                let written = try zip(pairs, patterns).map { try $1.sendUntilFull(on: $0.backend).0 }
+                #expect(relay.engine.statistics().openPipes == 2, "both are stuck with a pipe")
+                let promised = policy.firstLook + policy.interval
+                try eventually("the pipes come back", within: promised * 3) {
+                    relay.engine.statistics().openPipes == 0
+                }
+                for (pair, (pattern, count)) in zip(pairs, zip(patterns, written)) {
+                    pair.backend.endWriting()
+                    try pattern.expect(count, on: pair.client)
+                    #expect(try pair.client.receive().isEmpty)
+                }
+            }
+        }
+
         @Test func idleConnectionIsEndedAndABusyOneIsNot() async throws {
             let limit = Duration.seconds(1)
             try await withRelay(limits: ConnectionLimits(idle: limit)) { relay in

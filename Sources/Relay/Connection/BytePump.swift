@@ -7,8 +7,9 @@ internal import Glibc
 ///
 /// What is taken is handed over at once. Only what the other side does not take is kept, in a buffer borrowed for as
 /// long as that side is stuck; meanwhile nothing is read, so that the sender's own window closes. A direction whose reads
-/// fill the buffer several times in a row is bulk: its bytes are spliced, and what is not taken stays in the pipe. So a
-/// pipe is held only while there are bytes in it, and an idle connection holds nothing.
+/// fill the buffer several times in a row is bulk: its bytes are spliced, and what is not taken stays in the pipe, until
+/// the next look at the connection (`freePipe`). So a pipe is held only while bytes go through it, and an idle connection
+/// holds nothing.
 struct BytePump: ~Copyable {
     /// Of the scratch buffer, and taken into a pipe at once: so the most that is ever kept of a direction whose sink takes
     /// nothing is 64 KiB, docs/promises.md, "The relay". A pipe has room for more, because small packets fill it sooner.
@@ -99,6 +100,25 @@ struct BytePump: ~Copyable {
         source.pointee.pendingEnd = 0
     }
 
+    /// Frees the pipe of a direction whose sink has taken nothing for a while: there are few, and a reader that has stopped
+    /// would keep it for as long as it likes. What is in it waits in a buffer, which holds as much as goes into a pipe.
+    mutating func freePipe(of source: UnsafeMutablePointer<Half>) {
+        guard let pipe = source.pointee.pipe else { return }
+        let count = source.pointee.pendingCount
+        let buffer = buffers.borrow()
+        var taken = 0
+        while taken < count {
+            let some = Syscall.read(pipe.readEnd, into: buffer + taken, count: count - taken)
+            precondition(some > 0, "a pipe holds less than went into it")
+            taken += some
+        }
+        pipes.giveBack(pipe, isEmpty: true)
+        source.pointee.pipe = nil
+        source.pointee.pending = buffer
+        source.pointee.pendingStart = 0
+        source.pointee.pendingEnd = UInt32(count)
+    }
+
     private func forwardEnd(of source: UnsafeMutablePointer<Half>, to sink: UnsafeMutablePointer<Half>) -> Outcome {
         if source.pointee.wasReset { return .sourceFailed(ECONNRESET) }
         if !sink.pointee.isShutDown {
@@ -119,7 +139,7 @@ struct BytePump: ~Copyable {
         let count = Syscall.receive(source.pointee.descriptor, into: scratch, count: Self.bufferBytes)
         guard count > 0 else { return (count, nil) }
         if count == Self.bufferBytes {
-            source.pointee.fullReads = min(source.pointee.fullReads + 1, bulkAfter)
+            if source.pointee.fullReads < bulkAfter { source.pointee.fullReads += 1 }
         } else {
             source.pointee.fullReads = 0
             // A short read has emptied the socket, and saves the read that would say so. Once an end is near its event has

@@ -43,6 +43,11 @@ enum Syscall {
         retrying { clinux_send(descriptor, buffer, UInt(count)) }
     }
 
+    /// - Returns: bytes taken from the pipe, `-EAGAIN` when it is empty.
+    static func read(_ descriptor: Int32, into buffer: UnsafeMutableRawPointer, count: Int) -> Int {
+        retrying { Glibc.read(descriptor, buffer, count) }
+    }
+
     /// Moves bytes between a socket and a pipe without copying them.
     ///
     /// A socket that the peer has closed raises SIGPIPE here, which no flag keeps off: workers block it.

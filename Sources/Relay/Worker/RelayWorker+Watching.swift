@@ -63,6 +63,8 @@ extension RelayWorker {
         var isUnderWay = false
         for side in UInt32(0)...1 {
             let half = slab.half(2 * slot + side)
+            // That of a direction which moves is as good as empty, and it borrows the next one at once.
+            pump.freePipe(of: half)
             let reading = StreamSocket.transmission(half.pointee.descriptor)
             if reading != nil { isUnderWay = true }
             if half.pointee.watch.looked(reading, now: now, limits: watchLimits) == .dead {

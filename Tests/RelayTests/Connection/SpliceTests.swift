@@ -75,6 +75,21 @@ extension SocketSuites {
             #expect(pair.source.pointee.bytes == UInt64(pair.written))
         }
 
+        @Test func stuckSinkGivesItsPipeToOthersAndLosesNothing() throws {
+            var pair = try PumpedPair(splicing: SplicePolicy(maxPipes: 1, fullReads: 0))
+            try pair.fill()
+            let kept = pair.source.pointee.pendingCount
+            #expect(kept > 0 && pair.source.pointee.pipe != nil)
+            pair.pump.freePipe(of: pair.source)
+            #expect(pair.source.pointee.pipe == nil && pair.source.pointee.pendingCount == kept)
+            #expect(pair.pump.pipes.borrowedCount == 0 && pair.pump.buffers.borrowedCount == 1)
+            // Once more changes nothing.
+            pair.pump.freePipe(of: pair.source)
+            try pair.drain()
+            #expect(pair.source.pointee.bytes == UInt64(pair.written))
+            #expect(pair.pump.buffers.borrowedCount == 0)
+        }
+
         @Test func pipeWithBytesInItIsNeverAnothers() throws {
             var pair = try PumpedPair(splicing: SplicePolicy(maxPipes: 1, fullReads: 0))
             try pair.fill()
@@ -159,6 +174,7 @@ extension SocketSuites {
                 if Bool.random(using: &random) { try pair.fill() }
                 for _ in 0..<Int.random(in: 0...3, using: &random) { _ = try pair.read() }
                 _ = pair.move()
+                if round % 5 == 0 { pair.pump.freePipe(of: pair.source) }
             }
             try pair.drain()
             #expect(pair.pump.splicedBytes > 0 && pair.pump.splicedBytes < UInt64(pair.written), "seed \(seed)")
