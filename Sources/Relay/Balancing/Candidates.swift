@@ -109,13 +109,16 @@ struct Candidates {
         cursor > tier.start ? (cursor - tier.start) % tier.count : 0
     }
 
-    /// The one with the fewest connections for its weight; of several the one that has waited longest for its turn.
+    /// The one with the fewest connections for its weight; of several, as where all are idle, the one whose turn it is: by
+    /// weight, as nginx's least_conn has it, so that connections that are over before the next comes are shared out too.
     private func least(
         of tier: LinkTable.Tier, _ turn: inout Turn, _ random: inout QuickRandom,
         _ isGood: (Int, inout QuickRandom) -> Bool
     ) -> Int? {
         var best: Int?
-        let start = place(of: turn.cursor, in: tier)
+        let start =
+            table.sums == nil
+            ? place(of: turn.cursor, in: tier) : table.index(at: turn.nextPoint(), in: tier) - tier.start
         let looked = min(tier.count, Self.window)
         for offset in 0..<looked {
             let index = tier.start + (start + offset) % tier.count
@@ -128,12 +131,12 @@ struct Candidates {
         return best
     }
 
-    /// Whether an instance would have fewer connections for its weight with one more than another with one more.
+    /// Whether an instance has fewer connections for its weight than another.
     private func isLess(_ index: Int, than other: Int) -> Bool {
         load(index) * UInt64(table.weights[other]) < load(other) * UInt64(table.weights[index])
     }
 
     private func load(_ index: Int) -> UInt64 {
-        UInt64(cells[table.ids[index]].pointee.open.load(ordering: .relaxed)) + 1
+        UInt64(cells[table.ids[index]].pointee.open.load(ordering: .relaxed))
     }
 }

@@ -36,10 +36,11 @@ struct InstanceCell: ~Copyable {
     ///   only when this one would leave, and once it has left.
     /// - Returns: the end of its ejection, to the one who tells of the failure that was one too many.
     func failed(now: UInt64, _ limits: EjectionPolicy.Limits, canSpare: (Int) -> Bool) -> UInt64? {
-        guard failures.add(1, ordering: .relaxed).newValue >= limits.failures else { return nil }
         let last = ejectedUntil.load(ordering: .relaxed)
-        // What was under way when it was taken out of use tells nothing new.
-        guard last <= now, canSpare(1) else { return nil }
+        // What was under way when it was taken out of use tells nothing new, nor do those who ask it in vain meanwhile: it
+        // comes back with a clean sheet.
+        guard last <= now else { return nil }
+        guard failures.add(1, ordering: .relaxed).newValue >= limits.failures, canSpare(1) else { return nil }
         let isFirst = last == 0 || now - last >= limits.maximum
         let count = isFirst ? 1 : ejections.load(ordering: .relaxed) &+ 1
         let (span, overflow) = limits.base.multipliedReportingOverflow(by: UInt64(count))

@@ -68,7 +68,13 @@ final class LinkTable: @unchecked Sendable {
             (weights + index).initialize(to: UInt32(clamping: instance.weight))
             ledger.addReference(instance.id)
         }
-        let drawsByWeight = balance == .weightedRoundRobin || balance == .randomOfTwo
+        let drawsByWeight =
+            switch balance {
+            case .weightedRoundRobin, .randomOfTwo: true
+            // Among equals turns do, which are stricter.
+            case .leastConnections: instances.contains { $0.weight != instances[0].weight }
+            case .roundRobin, .first, .sourceHash: false
+            }
         let ranges = Self.ranges(instances, balance)
         let tiers = UnsafeMutablePointer<Tier>.allocate(capacity: ranges.count)
         for (index, range) in ranges.enumerated() {

@@ -27,15 +27,32 @@ import Testing
         (1...40).map { $0 % 5 + 1 },
     ]
 
+    /// Of connections that stay.
     @Test(arguments: [Balance.weightedRoundRobin, .leastConnections, .randomOfTwo], weights)
     func sharesAreTheWeightsWithinFivePercent(balance: Balance, weights: [Int]) {
+        expectShares(of: weights, balance, isKept: true, within: { 0.05 * $0 })
+    }
+
+    /// And of those that are over before the next one comes, when nothing is open anywhere.
+    @Test(arguments: [Balance.weightedRoundRobin, .leastConnections], weights)
+    func sharesOfShortConnectionsAreTheWeightsToo(balance: Balance, weights: [Int]) {
+        expectShares(of: weights, balance, isKept: false, within: { 0.05 * $0 })
+    }
+
+    /// Chance alone decides then: its own spread (binomial, 4 standard deviations) comes on top.
+    @Test(arguments: weights)
+    func sharesOfShortConnectionsAreDrawnByWeight(weights: [Int]) {
+        expectShares(of: weights, .randomOfTwo, isKept: false, within: { 4 * $0.squareRoot() })
+    }
+
+    private func expectShares(of weights: [Int], _ balance: Balance, isKept: Bool, within: (Double) -> Double) {
         for seed in UInt64(1)...3 {
-            let counts = counts(of: weights, balance, seed: seed, isKept: true)
+            let counts = counts(of: weights, balance, seed: seed, isKept: isKept)
             let total = weights.reduce(0, +)
             for (slot, weight) in weights.enumerated() {
                 let share = Double(Self.picks * weight) / Double(total)
                 #expect(
-                    abs(Double(counts[slot]) - share) <= 0.05 * share,
+                    abs(Double(counts[slot]) - share) <= within(share),
                     "\(slot): \(counts[slot]) of \(share), seed \(seed)")
             }
         }

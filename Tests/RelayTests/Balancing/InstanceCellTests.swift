@@ -46,11 +46,13 @@ import Testing
         #expect(fail(3, at: now) == now + 5 * Self.second)
     }
 
-    @Test func whatFailsWhileItIsOutChangesNothing() {
+    @Test func whatFailsWhileItIsOutChangesNothing() throws {
         let now = 100 * Self.second
-        let until = fail(3, at: now)
+        let until = try #require(fail(3, at: now))
         #expect(fail(9, at: now + Self.second) == nil)
         #expect(outUntil == until)
+        #expect(fail(2, at: until) == nil, "it comes back with a clean sheet")
+        #expect(fail(at: until) != nil)
     }
 
     @Test func oneThatCannotBeSparedStaysAndLeavesOnceItCan() {
