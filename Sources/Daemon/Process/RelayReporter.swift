@@ -26,7 +26,7 @@ package final class RelayReporter: Sendable {
     private struct State {
         var repeats = RepeatCounter<Kind>()
         /// By slot, of which there are as many as there are instances: a new tenant takes the old one's place.
-        var tenants: [UInt32: Instance] = [:]
+        var tenants: [Instance?] = []
         var droppedEvents: UInt64 = 0
         var connectFailed: (@Sendable () -> Void)?
     }
@@ -43,7 +43,14 @@ package final class RelayReporter: Sendable {
     /// Learns what to call the instances of a snapshot that the relay is given.
     package func learn(_ snapshot: EndpointSnapshot) {
         state.withLock { state in
-            for instance in snapshot.instances { state.tenants[instance.id.slot] = instance }
+            for instance in snapshot.instances {
+                let slot = Int(instance.id.slot)
+                if slot >= state.tenants.count {
+                    state.tenants += [Instance?](repeating: nil, count: slot + 1 - state.tenants.count)
+                }
+                // An instance's address stays: most of a snapshot is known from the one before.
+                if state.tenants[slot]?.id != instance.id { state.tenants[slot] = instance }
+            }
         }
     }
 
@@ -160,7 +167,10 @@ package final class RelayReporter: Sendable {
     private func name(of link: Link.ID) -> String { links[link]?.name ?? "\(link.index)" }
 
     private func endpoint(of instance: InstanceID) -> String {
-        let tenant = state.withLock { $0.tenants[instance.slot] }
+        let tenant = state.withLock { state in
+            let slot = Int(instance.slot)
+            return slot < state.tenants.count ? state.tenants[slot] : nil
+        }
         guard let tenant, tenant.id == instance else { return "\(instance.slot)/\(instance.generation)" }
         return tenant.address.description
     }
