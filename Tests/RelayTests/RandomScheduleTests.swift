@@ -66,6 +66,9 @@ extension SocketSuites {
                 } else {
                     // A reset on one side shows on the other, unless that one had ended its own reading before.
                     #expect(gotUp.end == .reset || gotDown.end == .reset, "seed \(seed)")
+                    // All that came before the only reset there was is handed over first.
+                    if !down.endsWithReset { #expect(gotUp.count == sentUp.count, "seed \(seed)") }
+                    if !up.endsWithReset { #expect(gotDown.count == sentDown.count, "seed \(seed)") }
                 }
             }
             try eventually("all have ended") { relay.ends.count == pairs.count }
@@ -120,6 +123,10 @@ private struct Schedule: Sendable {
             return outcome
         }
         if endsWithReset {
+            // What TCP has not brought to the relay when its sender resets is TCP's to lose; the rest is the relay's to bring on.
+            try eventually("the bytes before a reset have arrived") {
+                StreamSocket.unacknowledgedBytes(socket.descriptor) == 0
+            }
             StreamSocket.resetOnClose(socket.descriptor)
             // Not close: the other direction's reader is still in `recv` on it. Disconnecting resets as well.
             var none = sockaddr()

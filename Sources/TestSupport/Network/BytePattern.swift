@@ -47,11 +47,15 @@ package struct BytePattern: Sendable {
     }
 
     /// Receives to the end of the stream.
+    /// - Parameter pausingAfter: bytes after which `pause` is called once; nil for never.
     /// - Throws: `Difference` unless exactly the first `count` bytes of the pattern came.
-    package func receiveAll(_ count: Int, on connection: TCPConnection) throws {
+    package func receiveAll(
+        _ count: Int, on connection: TCPConnection, pausingAfter: Int? = nil, _ pause: () -> Void = {}
+    ) throws {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 8)
         defer { buffer.deallocate() }
         var position = 0
+        var pauseAt = pausingAfter ?? .max
         while true {
             let got = try connection.receive(into: buffer)
             if got == 0 { break }
@@ -61,6 +65,10 @@ package struct BytePattern: Sendable {
             }
             guard same else { throw Difference(position: position, expectedCount: count, what: "changed bytes") }
             position += got
+            if position >= pauseAt {
+                pauseAt = .max
+                pause()
+            }
         }
         guard position == count else { throw Difference(position: position, expectedCount: count, what: "end") }
     }

@@ -41,9 +41,11 @@ struct CrowdTests {
             let proxy = try await stage.start(Self.proxy(etcd, as: user, in: stage))
             let doors = try await Self.services.asyncMap { try await proxy.listeningEndpoint(link: $0) }.map { "\($0)" }
 
+            let fresh = try proxy.anonymousBytes
             // The first of all pays for what is made but once: tables grow to their size, stacks are touched.
             try await Self.succeeds(stage, ["at-once", "\(Self.atOnce)", "0"] + doors)
             let (descriptors, memory) = (try await proxy.settledDescriptors(), try proxy.anonymousBytes)
+            #expect(memory - fresh <= Self.atOnce * Self.bytesOfAConnection, "\(memory - fresh) bytes")
             let changes = try await Self.withChanges(of: port, in: etcd) {
                 try await Self.succeeds(stage, ["at-once", "\(Self.atOnce)", "5"] + doors)
                 try await Self.succeeds(stage, ["in-sequence", "\(Self.inSequence)"] + doors)
@@ -57,6 +59,8 @@ struct CrowdTests {
         }
     }
 
+    /// Of an idle connection, docs/promises.md, "The relay"; here it has carried words, too.
+    private static let bytesOfAConnection = 1_536
     /// What an allocator may keep of 100,000 connections that came and went: not 11 bytes of each.
     private static let mostGrowth = 1 << 20
 

@@ -127,6 +127,10 @@ struct RelayConnectTests {
                 clients.append((client, try await blocking { try client.receiveLine() }))
             }
             #expect(clients.map(\.name) == (0..<20).map { $0 < 10 ? "first" : "second" })
+            try await forward.process.firstLine(
+                containing: "no local port left towards an instance", "\(first.endpoint)")
+            #expect(forward.process.lines(containing: "instance does not accept connections").isEmpty)
+            #expect(forward.process.lines(containing: "instance is out of use").isEmpty)
             // One port towards each becomes free. The first has lacked one ten times by then, and is still the first.
             for number in [0, 10] { clients[number].connection.reset() }
             try await waitFor("the ports to be free") { first.openConnections == 9 && second.openConnections == 9 }

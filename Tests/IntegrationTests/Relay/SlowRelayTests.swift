@@ -33,9 +33,8 @@ struct SlowRelayTests {
                 ends.record(try connection.receiveToEnd().isEmpty ? "sent" : "unexpected bytes")
             }
             let reading = { @Sendable (connection: TCPConnection) in
-                // The first of it, then nothing for as long as no timer of a relay should be.
-                blockThread(for: Self.pause)
-                try pattern.receiveAll(count, on: connection)
+                // In mid-stream, when the relay splices; then nothing for as long as no timer of a relay should be.
+                try pattern.receiveAll(count, on: connection, pausingAfter: 5 << 20) { blockThread(for: Self.pause) }
                 ends.record("received")
             }
             let backend = try await stage.backend(slow == .client ? sending : reading)
