@@ -35,6 +35,16 @@ import Testing
         #expect(bench.pass().isEmpty && bench.takeHistory().isEmpty)
     }
 
+    /// Labels are anybody's word: nothing that they say may end the process.
+    @Test func ofTwoUnderOneKeyTheFirstCounts() {
+        var bench = PlannerBench()
+        bench.want([Wanted(first), Wanted(second)])
+        #expect(bench.pass() == [.registered(first, key: key)])
+        bench.want([Wanted(second), Wanted(first, .draining)])
+        #expect(bench.pass() == [.moved(second, key: key, from: first.endpoint)])
+        #expect(bench.pass().isEmpty && bench.planner.keys.count == 2)
+    }
+
     @Test func whatIsDrainingFromTheBeginningIsPutSo() {
         var bench = PlannerBench()
         bench.want([Wanted(first, .draining)])

@@ -10,9 +10,12 @@ import ServiceModel
 ///
 /// Pure: times come by a stopwatch.
 struct InstanceWatch: Sendable {
-    /// A container at another address is another instance.
+    /// A container at another address is another instance. So is another of its ports, though what stands for a loopback or
+    /// unspecified binding may give both one address.
     struct ID: Sendable, Hashable {
         let container: String
+        /// Inside the container.
+        let port: UInt16
         let endpoint: Endpoint
         let transport: ContainerPort.Transport
     }
@@ -34,8 +37,8 @@ struct InstanceWatch: Sendable {
 
         /// Who is up before who is about to leave, then the lower id before the higher.
         fileprivate func goesBefore(_ other: Self) -> Bool {
-            func rank(_ offer: Self) -> (Int, String, Endpoint) {
-                (offer.wanted.state == .up ? 0 : 1, offer.id.container, offer.id.endpoint)
+            func rank(_ offer: Self) -> (Int, String, Endpoint, UInt16) {
+                (offer.wanted.state == .up ? 0 : 1, offer.id.container, offer.id.endpoint, offer.id.port)
             }
             return rank(self) < rank(other)
         }
@@ -91,10 +94,11 @@ struct InstanceWatch: Sendable {
 
     // MARK: What happened
 
-    /// - Parameter offers: all that there are, each ID once.
+    /// - Parameter offers: all that there are; of several with one ID the first counts.
     mutating func offered(_ offers: [Offer], now: Duration) {
         var next: [ID: Row] = [:]
-        for offer in offers {
+        var kept: [ID] = []
+        for offer in offers where next[offer.id] == nil {
             var row = rows[offer.id] ?? Row(offer: offer)
             row.offer = offer
             // Asked anew when it is not checked any more, or not paused any more.
@@ -102,8 +106,9 @@ struct InstanceWatch: Sendable {
             if !row.isReady, offer.wanted.state == .up, !offer.needsProbe { row.isReady = true }
             if let awaySince, row.outage == nil { row.outage = EngineOutage(since: awaySince) }
             next[offer.id] = row
+            kept.append(offer.id)
         }
-        order = offers.map(\.id)
+        order = kept
         rows = next
         timeReached(now)
     }

@@ -161,6 +161,20 @@ import Testing
         }
     }
 
+    /// Another port of the container may be reached at the same address.
+    @Test(arguments: [["127.0.0.1:8080", "127.0.0.2:8080"], ["0.0.0.0:8080", "[::]:8080"]])
+    func thePortOfOneContainerIsPublishedWhateverItsOthersAre(_ bindings: [String]) async throws {
+        let harness = try ContainerHarness { $0.advertise = IPAddress("10.88.0.1") }
+        let ports = [
+            ContainerPort(6379, binding: try Engine.binding(bindings[0])),
+            ContainerPort(6380, binding: try Engine.binding(bindings[1])),
+        ]
+        try await harness.running {
+            harness.list(Container(id: Engine.redisID, names: ["redis"], state: .running, ports: ports))
+            try await harness.until("10.88.0.1:8080")
+        }
+    }
+
     @Test func asksForTheSourceAddressOnlyWhenItIsNeeded() async throws {
         let harness = try ContainerHarness(source: "10.66.0.9")
         try await harness.running {

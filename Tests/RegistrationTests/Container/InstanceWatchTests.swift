@@ -27,10 +27,11 @@ import Testing
 
     private func offer(
         _ endpoint: String = "10.77.0.1:32768", _ state: InstanceRecord.State = .up, isChecked: Bool = false,
-        _ transport: ContainerPort.Transport = .tcp, container: String = "c"
+        _ transport: ContainerPort.Transport = .tcp, container: String = "c", port: UInt16 = 6379
     ) throws -> Offer {
-        let registration = try Fixture.registration(instance: "\(container):\(endpoint)", at: endpoint)
-        let id = InstanceWatch.ID(container: container, endpoint: registration.endpoint, transport: transport)
+        let registration = try Fixture.registration(instance: "\(container):\(endpoint):\(port)", at: endpoint)
+        let id = InstanceWatch.ID(
+            container: container, port: port, endpoint: registration.endpoint, transport: transport)
         return Offer(id: id, wanted: Wanted(registration, state), isChecked: isChecked)
     }
 
@@ -135,13 +136,32 @@ import Testing
         #expect(published(watch) == ["10.77.0.1:2 up"])
     }
 
+    // MARK: Two at one address
+
+    /// What stands for two loopback bindings of one container is one address.
+    @Test func twoPortsOfOneContainerAtOneAddressAreTwoInstances() throws {
+        var watch = InstanceWatch()
+        watch.offered([try offer(port: 80), try offer(port: 81)], now: .zero)
+        let asked = ask(&watch, true, .zero)
+        #expect(asked.map(\.description) == ["10.77.0.1:32768", "10.77.0.1:32768"])
+        let instances = watch.decision(now: .zero).wanted.map(\.registration.instance)
+        #expect(instances == ["c:10.77.0.1:32768:80", "c:10.77.0.1:32768:81"])
+    }
+
+    @Test func whatIsOfferedTwiceCountsOnce() throws {
+        var watch = InstanceWatch()
+        watch.offered([try offer(isChecked: true), try offer(isChecked: true)], now: .zero)
+        #expect(published(watch) == ["10.77.0.1:32768 up"] && watch.decision(now: .zero).rivals.isEmpty)
+    }
+
     // MARK: Two for one key
 
     private func claim(
         _ container: String, _ state: InstanceRecord.State = .up, isChecked: Bool = true, port: Int = 1
     ) throws -> Offer {
         let registration = try Fixture.registration(instance: "one", at: "10.77.0.1:\(port)")
-        let id = InstanceWatch.ID(container: container, endpoint: registration.endpoint, transport: .tcp)
+        let id = InstanceWatch.ID(
+            container: container, port: 6379, endpoint: registration.endpoint, transport: .tcp)
         return Offer(id: id, wanted: Wanted(registration, state), isChecked: isChecked)
     }
 

@@ -242,6 +242,33 @@ import Testing
         }
     }
 
+    // MARK: Two at one address
+
+    /// What stands for both bindings is one address, with the same port.
+    @Test(arguments: [
+        ["127.0.0.1:8080->80/tcp", "127.0.0.2:8080->81/tcp"], ["0.0.0.0:8080->80/tcp", "[::]:8080->81/tcp"],
+    ])
+    func twoPortsOfOneContainerAtOneAddressAreBothPublished(_ ports: [String]) async throws {
+        let harness = try harness()
+        let labels = [
+            "legation.80.service": "web", "legation.81.service": "admin", "legation.address": "10.88.0.1",
+        ]
+        let container = try Labelled.container(labels, ports: ports, name: "web")
+        try await harness.running {
+            harness.list(container)
+            try await eventually { try await services(harness).count == 2 }
+            #expect(
+                try await services(harness) == [
+                    "/services/admin/hostA:web:81 10.88.0.1:8080 up", "/services/web/hostA:web:80 10.88.0.1:8080 up",
+                ])
+            // And one of them leaves by itself.
+            await harness.idle()
+            harness.list(try Labelled.container(labels, ports: [ports[0]], name: "web"))
+            try await harness.until("/services/admin/hostA:web:81") { record, _ in record.state == .draining }
+            #expect(try await harness.record(Self.keyOfWeb)?.state == .up)
+        }
+    }
+
     // MARK: Two for one key
 
     @Test func ofTwoThatClaimOneKeyTheFirstIdHasIt() async throws {
