@@ -165,16 +165,15 @@ struct InstanceWatch: Sendable {
 
     // MARK: Probing
 
-    /// Takes the probes that are due: whoever takes them carries them out.
+    /// Takes the probes that are due, those first that have waited longest: as many ports that answer nothing as there is
+    /// room for must not keep the others from being asked. Whoever takes them carries them out.
     /// - Parameter limit: so many at most.
     mutating func takeProbes(now: Duration, limit: Int) -> [Probe] {
-        var probes: [Probe] = []
-        for id in order {
-            guard probes.count < limit else { break }
-            guard let (probe, dueAt) = rows[id].flatMap({ Self.next($0, now: now) }), dueAt <= now else { continue }
-            rows[id]?.asking = probe
-            probes.append(probe)
-        }
+        guard limit > 0 else { return [] }
+        let due = order.compactMap { id in rows[id].flatMap { Self.next($0, now: now) } }
+            .filter { $0.dueAt <= now }.sorted { $0.dueAt < $1.dueAt }
+        let probes = due.prefix(limit).map(\.probe)
+        for probe in probes { rows[probe.id]?.asking = probe }
         return probes
     }
 

@@ -136,6 +136,19 @@ import Testing
         #expect(published(watch) == ["10.77.0.1:2 up"])
     }
 
+    /// As many as are asked at once may answer nothing, each for a second: longer than until it is asked again.
+    @Test func whoHasWaitedLongestIsAskedFirst() throws {
+        var watch = InstanceWatch()
+        watch.offered(try (1...5).map { try offer("10.77.0.1:\($0)") }, now: .zero)
+        var asked: [UInt16] = []
+        for second in 0..<4 {
+            let probes = watch.takeProbes(now: .seconds(second), limit: 2)
+            for probe in probes { watch.probed(probe, false, now: .seconds(second + 1)) }
+            asked += probes.map(\.id.endpoint.port)
+        }
+        #expect(asked == [1, 2, 3, 4, 5, 1, 2, 3])
+    }
+
     // MARK: Two at one address
 
     /// What stands for two loopback bindings of one container is one address.
