@@ -25,12 +25,12 @@ package final class ContainerFeed: Sendable {
         var schedule: ListingSchedule
         var isLost = false
         var hasListed = false
-        /// By container; they never change.
-        var environments: [String: [String: String]] = [:]
+        /// By container.
+        var inspections: [String: Inspection] = [:]
     }
 
     private let engine: any Engine
-    private let readsEnvironments: Bool
+    private let inspects: Bool
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let elapsed: @Sendable () -> Duration
@@ -40,15 +40,15 @@ package final class ContainerFeed: Sendable {
     private let hastened = Signal()
 
     /// - Parameters:
-    ///   - readsEnvironments: whether to look at the variables of each container that runs, which takes one more right.
+    ///   - inspects: whether to look at the image and the variables of each container that runs, which takes one more right.
     ///   - random: 0..<1, for the jitter of reconnects.
     package init(
-        engine: any Engine, readsEnvironments: Bool = false, logger: Logger,
+        engine: any Engine, inspects: Bool = false, logger: Logger,
         clock: any Clock<Duration> = ContinuousClock(),
         random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         self.engine = engine
-        self.readsEnvironments = readsEnvironments
+        self.inspects = inspects
         self.logger = logger
         self.clock = clock
         self.random = random
@@ -150,21 +150,23 @@ package final class ContainerFeed: Sendable {
         return DockerError(.cancelled, "the engine is followed no longer")
     }
 
-    /// The same containers, those that run with their environments, which are asked for once each.
+    /// The same containers, those that run with what only an inspection says, each of which is inspected once.
     private func completed(
         _ containers: [Container], _ version: APIVersion
     ) async throws(DockerError) -> [Container] {
-        guard readsEnvironments else { return containers }
-        var known = state.withLock { $0.environments }
+        guard inspects else { return containers }
+        var known = state.withLock { $0.inspections }
         for container in containers where container.state.isAlive && known[container.id] == nil {
-            known[container.id] = try await engine.environment(of: container.id, version)
+            known[container.id] = try await engine.inspection(of: container.id, version)
         }
         let ids = Set(containers.map(\.id))
         known = known.filter { ids.contains($0.key) }
-        state.withLock { $0.environments = known }
+        state.withLock { $0.inspections = known }
         return containers.map { container in
             var container = container
-            container.environment = known[container.id] ?? [:]
+            guard let inspection = known[container.id] else { return container }
+            container.environment = inspection.environment
+            if !inspection.image.isEmpty { container.image = inspection.image }
             return container
         }
     }

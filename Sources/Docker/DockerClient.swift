@@ -83,13 +83,12 @@ package struct DockerClient: Engine {
         return listed.map(checked.judging)
     }
 
-    package func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]?
-    {
+    package func inspection(of container: String, _ version: APIVersion) async throws(DockerError) -> Inspection? {
         do {
             return try await asking("containers/\(container)/json", within: answerTimeout) { [self] in
                 let response = try await ask("/v\(version)/containers/\(container)/json")
                 let body = try await response.body.collect(upTo: Self.longestContainer)
-                return try EngineJSON.environment(body.readableBytesView)
+                return try EngineJSON.inspection(body.readableBytesView)
             }
         } catch  where error.code == .notFound {
             return nil

@@ -21,7 +21,7 @@ final class ScriptedEngine: Engine {
         var tellsOfSubscription = true
         var heard: (@Sendable (EngineEvent) -> Void)?
         var end = Signal()
-        var environments: [String: [String: String]] = [:]
+        var inspections: [String: Inspection] = [:]
         var inspectFailure: DockerError?
     }
 
@@ -31,7 +31,7 @@ final class ScriptedEngine: Engine {
 
     func has(_ containers: [Container]) { state.withLock { $0.containers = containers } }
     /// By container; one that is not here is gone.
-    func has(environments: [String: [String: String]]) { state.withLock { $0.environments = environments } }
+    func has(inspections: [String: Inspection]) { state.withLock { $0.inspections = inspections } }
     func failsToInspect(_ failure: DockerError?) { state.withLock { $0.inspectFailure = failure } }
     /// Nil: it answers.
     func fails(_ failure: DockerError?) { state.withLock { $0.failure = failure } }
@@ -59,10 +59,10 @@ final class ScriptedEngine: Engine {
         return state.withLock { $0.containers }
     }
 
-    func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]? {
+    func inspection(of container: String, _ version: APIVersion) async throws(DockerError) -> Inspection? {
         try called(.inspect(container))
         if let failure = state.withLock({ $0.inspectFailure }) { throw failure }
-        return state.withLock { $0.environments[container] }
+        return state.withLock { $0.inspections[container] }
     }
 
     func follow(

@@ -86,9 +86,9 @@ struct RegistratorLabels: Sendable {
         guard !image.isEmpty else { return nil }
         let last = image.split(separator: "/").last ?? ""
         let name = last.prefix { $0 != ":" && $0 != "@" }
-        // An image whose name was taken by a newer one goes by its id.
+        // Who makes a container of an image's id has given it no name.
         guard !name.isEmpty, !image.hasPrefix("sha256:") else {
-            throw LabelProblem("SERVICE_NAME", value: "", allowed: "a name: the container's image has none any more")
+            throw LabelProblem("SERVICE_NAME", value: "", allowed: "a name: the container's image has none")
         }
         return Given(label: "SERVICE_NAME", value: String(name))
     }
