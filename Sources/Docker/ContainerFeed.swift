@@ -27,6 +27,8 @@ package final class ContainerFeed: Sendable {
         var hasListed = false
         /// By container.
         var inspections: [String: Inspection] = [:]
+        /// Containers of which that was said already.
+        var uninspectable: Set<String> = []
     }
 
     private let engine: any Engine
@@ -151,23 +153,49 @@ package final class ContainerFeed: Sendable {
     }
 
     /// The same containers, those that run with what only an inspection says, each of which is inspected once.
+    ///
+    /// One of which the engine says nothing of use has no image then: called like it, it might get another name later.
     private func completed(
         _ containers: [Container], _ version: APIVersion
     ) async throws(DockerError) -> [Container] {
         guard inspects else { return containers }
         var known = state.withLock { $0.inspections }
+        var failures: [String: DockerError] = [:]
         for container in containers where container.state.isAlive && known[container.id] == nil {
-            known[container.id] = try await engine.inspection(of: container.id, version)
+            do throws(DockerError) {
+                known[container.id] = try await engine.inspection(of: container.id, version)
+            } catch {
+                guard error.code == .refused || error.code == .malformed else { throw error }
+                failures[container.id] = error
+            }
+        }
+        // Who is refused every time is not allowed to ask: that is not the containers' doing.
+        if known.isEmpty, let first = failures.values.first, failures.values.allSatisfy({ $0.code == .refused }) {
+            throw first
         }
         let ids = Set(containers.map(\.id))
         known = known.filter { ids.contains($0.key) }
         state.withLock { $0.inspections = known }
+        told(failures)
         return containers.map { container in
             var container = container
+            if failures[container.id] != nil { container.image = "" }
             guard let inspection = known[container.id] else { return container }
             container.environment = inspection.environment
             if !inspection.image.isEmpty { container.image = inspection.image }
             return container
+        }
+    }
+
+    private func told(_ failures: [String: DockerError]) {
+        let news = state.withLock { state in
+            defer { state.uninspectable = Set(failures.keys) }
+            return failures.filter { !state.uninspectable.contains($0.key) }
+        }
+        for (container, error) in news {
+            logger.warning(
+                "container cannot be inspected, neither its image nor its environment counts",
+                metadata: ["container": "\(container)", "error": "\(error)"])
         }
     }
 }

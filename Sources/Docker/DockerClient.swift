@@ -135,8 +135,8 @@ package struct DockerClient: Engine {
             subscribed()
             var splitter = LineSplitter()
             for try await part in response.body {
-                for line in try splitter.lines(in: part.readableBytesView) {
-                    if let event = try EngineJSON.event(line) { heard(event) }
+                for line in splitter.lines(in: part.readableBytesView) {
+                    if let event = EngineJSON.event(line) { heard(event) }
                 }
             }
         }

@@ -41,6 +41,7 @@ package struct Inspection: Sendable, Hashable {
 /// One element of the stream of events, as far as it is of use.
 package enum EngineEvent: Sendable, Hashable {
     case container(ContainerEvent)
-    /// Something else that may change what the list says: a container joined a network, or left it.
+    /// Something else that may change what the list says: a container joined a network, or left it; or that could not be
+    /// read.
     case other
 }

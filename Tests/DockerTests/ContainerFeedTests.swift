@@ -16,9 +16,9 @@ import Testing
 
     /// Runs a feed as long as `body`, which takes its updates one by one.
     private func running(
-        inspects: Bool = false, _ body: (Updates) async throws -> Void
+        inspects: Bool = false, logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        _ body: (Updates) async throws -> Void
     ) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let feed = ContainerFeed(
             engine: engine, inspects: inspects, logger: logger, clock: clock, random: { 0 })
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -182,6 +182,35 @@ import Testing
         engine.failsToInspect(DockerError(.refused, "403"))
         try await running(inspects: true) { updates in
             #expect(await updates.next()?.lost == .refused)
+        }
+    }
+
+    /// The others are as well named as ever.
+    @Test(arguments: [DockerError.Code.refused, .malformed])
+    func aContainerOfWhichTheEngineCannotSayIsLeftOutAlone(_ code: DockerError.Code) async throws {
+        let strange = Container(id: "s", names: ["strange"], state: .running, image: "strange")
+        engine.has([Self.redis, strange])
+        engine.has(inspections: ["r": Inspection(image: "redis:7")])
+        engine.failsToInspect(DockerError(code, "500"), of: ["s"])
+        let log = LogRecorder()
+        try await running(inspects: true, logger: log.logger) { updates in
+            for _ in 0..<2 {
+                let listing = try #require(await updates.next()?.listing)
+                #expect(listing.map(\.image) == ["redis:7", ""])
+                await clock.untilSleeping()
+                clock.advance(by: .seconds(30))
+            }
+            let said = log.lines("container cannot be inspected, neither its image nor its environment counts")
+            #expect(said.map { $0.text("container") } == ["s"])
+        }
+    }
+
+    /// It lets us ask.
+    @Test func theOnlyContainerMayBeTheStrangeOne() async throws {
+        engine.has([Self.redis])
+        engine.failsToInspect(DockerError(.malformed, "too long"))
+        try await running(inspects: true) { updates in
+            #expect(await updates.next()?.listing?.map(\.image) == [""])
         }
     }
 

@@ -22,7 +22,7 @@ final class ScriptedEngine: Engine {
         var heard: (@Sendable (EngineEvent) -> Void)?
         var end = Signal()
         var inspections: [String: Inspection] = [:]
-        var inspectFailure: DockerError?
+        var inspectFailure: (containers: Set<String>?, error: DockerError)?
     }
 
     private let state = Mutex(State())
@@ -32,7 +32,10 @@ final class ScriptedEngine: Engine {
     func has(_ containers: [Container]) { state.withLock { $0.containers = containers } }
     /// By container; one that is not here is gone.
     func has(inspections: [String: Inspection]) { state.withLock { $0.inspections = inspections } }
-    func failsToInspect(_ failure: DockerError?) { state.withLock { $0.inspectFailure = failure } }
+    /// - Parameter containers: of these alone; nil: of all.
+    func failsToInspect(_ error: DockerError, of containers: Set<String>? = nil) {
+        state.withLock { $0.inspectFailure = (containers, error) }
+    }
     /// Nil: it answers.
     func fails(_ failure: DockerError?) { state.withLock { $0.failure = failure } }
     func failsToList(_ failure: DockerError?) { state.withLock { $0.listFailure = failure } }
@@ -61,7 +64,9 @@ final class ScriptedEngine: Engine {
 
     func inspection(of container: String, _ version: APIVersion) async throws(DockerError) -> Inspection? {
         try called(.inspect(container))
-        if let failure = state.withLock({ $0.inspectFailure }) { throw failure }
+        if let failure = state.withLock({ $0.inspectFailure }), failure.containers?.contains(container) ?? true {
+            throw failure.error
+        }
         return state.withLock { $0.inspections[container] }
     }
 
