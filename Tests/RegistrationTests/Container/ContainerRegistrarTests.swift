@@ -164,7 +164,7 @@ import Testing
     /// Another port of the container may be reached at the same address.
     @Test(arguments: [["127.0.0.1:8080", "127.0.0.2:8080"], ["0.0.0.0:8080", "[::]:8080"]])
     func thePortOfOneContainerIsPublishedWhateverItsOthersAre(_ bindings: [String]) async throws {
-        let harness = try ContainerHarness { $0.advertise = IPAddress("10.88.0.1") }
+        let harness = try ContainerHarness { $0.advertise = [IPAddress("10.88.0.1")].compactMap(\.self) }
         let ports = [
             ContainerPort(6379, binding: try Engine.binding(bindings[0])),
             ContainerPort(6380, binding: try Engine.binding(bindings[1])),

@@ -242,6 +242,21 @@ import Testing
         }
     }
 
+    /// Nobody would listen there.
+    @Test func aPortOfOneFamilyIsNotPublishedUnderTheOthersAddress() async throws {
+        let harness = try ContainerHarness(rules: LabelRules()) {
+            $0.advertise = [IPAddress("10.88.0.1")].compactMap(\.self)
+        }
+        try await harness.running {
+            harness.list(try redis(at: "[::]:1->6379/tcp"), try web())
+            try await harness.until(Self.keyOfWeb) { record, _ in record.state == .up }
+            try await harness.untilSaid("container cannot be published")
+            let line = try #require(harness.log.lines("container cannot be published").first)
+            #expect(line.text("container") == "redis" && line.text("error")?.contains("IPv6 only") == true)
+            #expect(try await services(harness).count == 1)
+        }
+    }
+
     // MARK: Two at one address
 
     /// What stands for both bindings is one address, with the same port.
