@@ -126,7 +126,7 @@ package struct RegistrationPlanner: Sendable {
         // Two names may be one in another form's as well.
         var new = Dictionary(forms.map { ($0.key, $0.wanted) }, uniquingKeysWith: { first, _ in first })
         for index in publications.indices where publications[index].registration != nil {
-            if let wanted = new.removeValue(forKey: publications[index].key) {
+            if let wanted = new.removeValue(forKey: publications[index].key), publications[index].takes(wanted) {
                 publications[index].wanted(wanted)
             } else {
                 publications[index].unwanted(now: now)

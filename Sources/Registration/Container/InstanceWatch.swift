@@ -47,6 +47,8 @@ struct InstanceWatch: Sendable {
     /// What is to be done, and told.
     struct Decision: Sendable {
         var wanted: [Wanted] = []
+        /// What is not fit yet, and may stand all the same where a former process has published it.
+        var tentative: [Wanted] = []
         /// What is believed in no longer while the engine is away.
         var ended: [ID: EngineOutage.End] = [:]
         /// What is published although its port has accepted no connection.
@@ -75,6 +77,9 @@ struct InstanceWatch: Sendable {
 
     private struct Row: Sendable {
         var offer: Offer
+        /// Whether it was there when we came: then a former process may have published it, and a port that we cannot reach
+        /// ourselves must not be gone for as long as `FirstProbe` takes.
+        let isOld: Bool
         /// Nil when it need not pass one.
         var first: FirstProbe?
         /// Whether it has been fit to be published since it was there.
@@ -90,6 +95,7 @@ struct InstanceWatch: Sendable {
     /// In the order in which they were offered.
     private var order: [ID] = []
     private var rows: [ID: Row] = [:]
+    private var hasOffers = false
     private var awaySince: Duration?
 
     // MARK: What happened
@@ -99,7 +105,7 @@ struct InstanceWatch: Sendable {
         var next: [ID: Row] = [:]
         var kept: [ID] = []
         for offer in offers where next[offer.id] == nil {
-            var row = rows[offer.id] ?? Row(offer: offer)
+            var row = rows[offer.id] ?? Row(offer: offer, isOld: !hasOffers)
             row.offer = offer
             // Asked anew when it is not checked any more, or not paused any more.
             if !row.isReady, offer.needsProbe { row.first = row.first ?? FirstProbe(since: now) }
@@ -110,6 +116,7 @@ struct InstanceWatch: Sendable {
         }
         order = kept
         rows = next
+        hasOffers = hasOffers || !kept.isEmpty
         timeReached(now)
     }
 
@@ -135,11 +142,14 @@ struct InstanceWatch: Sendable {
     func decision(now: Duration) -> Decision {
         var decision = Decision()
         var fit: [Row] = []
+        var old: [Offer] = []
         for row in order.compactMap({ rows[$0] }) {
             if let end = row.outage?.end(now: now) {
                 decision.ended[row.offer.id] = end
             } else if row.isReady || row.offer.wanted.state == .draining {
                 fit.append(row)
+            } else if row.isOld {
+                old.append(row.offer)
             }
         }
         let winners = Dictionary(fit.map { ($0.offer.key, $0.offer) }) { $1.goesBefore($0) ? $1 : $0 }
@@ -151,6 +161,8 @@ struct InstanceWatch: Sendable {
             }
             decision.rivals.append(Rivalry(loser: row.offer, winner: winner))
         }
+        decision.tentative = old.filter { winners[$0.key] == nil }
+            .map { Wanted($0.wanted.registration, isTentative: true) }
         return decision
     }
 

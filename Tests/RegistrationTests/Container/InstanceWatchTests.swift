@@ -88,6 +88,23 @@ import Testing
         #expect(watch.nextProbe(now: .seconds(20)) == nil && watch.deadline(now: .seconds(20)) == .seconds(140))
     }
 
+    /// Who was there when we came, and may have been published by a former process.
+    @Test func whoWasThereBeforeUsMayStandUntilItIsKnownToBeFit() throws {
+        func tentative(_ watch: InstanceWatch) -> [String] {
+            let wanted = watch.decision(now: .zero).tentative
+            #expect(wanted.allSatisfy { $0.isTentative && $0.state == .up })
+            return wanted.map(\.registration.endpoint.description)
+        }
+        var watch = InstanceWatch()
+        watch.offered([], now: .zero)
+        watch.offered([try offer(), try offer("10.77.0.1:2", .draining)], now: .zero)
+        #expect(tentative(watch) == ["10.77.0.1:32768"])
+        watch.offered([try offer(), try offer("10.77.0.1:3")], now: .zero)
+        #expect(tentative(watch) == ["10.77.0.1:32768"], "not who has come since")
+        ask(&watch, true, .zero)
+        #expect(tentative(watch).isEmpty && published(watch).count == 2)
+    }
+
     @Test(arguments: [(true, ContainerPort.Transport.tcp), (false, .udp)])
     func whatIsCheckedOrCannotBeAskedIsPublishedAtOnce(
         _ isChecked: Bool, _ transport: ContainerPort.Transport
