@@ -242,48 +242,6 @@ import Testing
         }
     }
 
-    /// Nobody would listen there.
-    @Test func aPortOfOneFamilyIsNotPublishedUnderTheOthersAddress() async throws {
-        let harness = try ContainerHarness(rules: LabelRules()) {
-            $0.advertise = [IPAddress("10.88.0.1")].compactMap(\.self)
-        }
-        try await harness.running {
-            harness.list(try redis(at: "[::]:1->6379/tcp"), try web())
-            try await harness.until(Self.keyOfWeb) { record, _ in record.state == .up }
-            try await harness.untilSaid("container cannot be published")
-            let line = try #require(harness.log.lines("container cannot be published").first)
-            #expect(line.text("container") == "redis" && line.text("error")?.contains("IPv6 only") == true)
-            #expect(try await services(harness).count == 1)
-        }
-    }
-
-    // MARK: Two at one address
-
-    /// What stands for both bindings is one address, with the same port.
-    @Test(arguments: [
-        ["127.0.0.1:8080->80/tcp", "127.0.0.2:8080->81/tcp"], ["0.0.0.0:8080->80/tcp", "[::]:8080->81/tcp"],
-    ])
-    func twoPortsOfOneContainerAtOneAddressAreBothPublished(_ ports: [String]) async throws {
-        let harness = try harness()
-        let labels = [
-            "legation.80.service": "web", "legation.81.service": "admin", "legation.address": "10.88.0.1",
-        ]
-        let container = try Labelled.container(labels, ports: ports, name: "web")
-        try await harness.running {
-            harness.list(container)
-            try await eventually { try await services(harness).count == 2 }
-            #expect(
-                try await services(harness) == [
-                    "/services/admin/hostA:web:81 10.88.0.1:8080 up", "/services/web/hostA:web:80 10.88.0.1:8080 up",
-                ])
-            // And one of them leaves by itself.
-            await harness.idle()
-            harness.list(try Labelled.container(labels, ports: [ports[0]], name: "web"))
-            try await harness.until("/services/admin/hostA:web:81") { record, _ in record.state == .draining }
-            #expect(try await harness.record(Self.keyOfWeb)?.state == .up)
-        }
-    }
-
     // MARK: Two for one key
 
     @Test func ofTwoThatClaimOneKeyTheFirstIdHasIt() async throws {
