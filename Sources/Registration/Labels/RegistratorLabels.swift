@@ -41,7 +41,9 @@ struct RegistratorLabels: Sendable {
         isPublished = Set(ports.filter { $0.transport != .sctp }.map { PortLabel($0.number, $0.transport) })
         let variables = rules.compatibility == .registrator ? container.environment : [:]
         for (source, isVariable) in [(variables, true), (container.labels, false)] {
-            for (label, value) in source.sorted(by: { $0.key < $1.key }) where label.hasPrefix(Self.prefix) {
+            // In order, since names that differ by case are one.
+            let own = source.filter { $0.key.hasPrefix(Self.prefix) }.sorted { $0.key < $1.key }
+            for (label, value) in own {
                 read(Given(label: label, value: value, isVariable: isVariable))
             }
         }

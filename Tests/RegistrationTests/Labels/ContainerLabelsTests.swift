@@ -70,15 +70,15 @@ import Testing
 
     /// Whoever may start a container must not get the registry filled by it, or the log.
     @Test(.timeLimit(.minutes(1))) func oneContainerMayNotClaimWithoutEnd() throws {
-        func reading(_ service: String) throws -> LabelRules.Reading {
-            let labels = (1...65_535).map { ("legation.\($0).service", service) }
+        func reading(_ service: String, _ ports: Int) throws -> LabelRules.Reading {
+            let labels = (1...ports).map { ("legation.\($0).service", service) }
             let container = try Labelled.container(Dictionary(uniqueKeysWithValues: labels))
             return LabelRules().reading(of: container)
         }
-        let many = try reading("a")
+        let many = try reading("a", 65_535)
         #expect(many.claims.map(\.port) == Array(1...128))
         #expect(many.problems.map { "\($0.label)=\($0.value)" } == ["port 129=a"])
-        let wrong = try reading("a b")
+        let wrong = try reading("a b", 1_000)
         #expect(wrong.claims.isEmpty)
         #expect(wrong.problems.first?.label == "legation.1.service" && wrong.problems.count == 17)
         #expect(wrong.problems.last?.label == "and 113 more")
