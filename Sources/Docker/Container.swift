@@ -17,13 +17,14 @@ package struct Container: Sendable, Hashable {
     package let networks: [String: [IPAddress]]
     /// What its networks call its ends of them: others each time that it starts. Podman says none.
     package let endpoints: Set<String>
-    /// As it was named when the container was made (`redis:7`), or the image's id when it has no name any more.
-    package let image: String
+    /// As it was named when the container was made (`redis:7`). A list says the image's id instead (`sha256:…`) as soon as that
+    /// name means another image; an inspection does not.
+    package internal(set) var image: String
     /// Whether it shares the host's network: then it publishes nothing, and listens on the host itself.
     package let usesHostNetwork: Bool
     /// As far as this list says; a filtered list may say more.
     package internal(set) var health: ContainerHealth
-    /// Those of its variables that begin with `SERVICE_`; empty unless the feed was asked to look.
+    /// Those of its variables that begin with `SERVICE_`; empty unless the feed was told to inspect.
     package internal(set) var environment: [String: String]
 
     package init(

@@ -25,12 +25,14 @@ package final class ContainerFeed: Sendable {
         var schedule: ListingSchedule
         var isLost = false
         var hasListed = false
-        /// By container; they never change.
-        var environments: [String: [String: String]] = [:]
+        /// By container.
+        var inspections: [String: Inspection] = [:]
+        /// Containers of which that was said already.
+        var uninspectable: Set<String> = []
     }
 
     private let engine: any Engine
-    private let readsEnvironments: Bool
+    private let inspects: Bool
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let elapsed: @Sendable () -> Duration
@@ -40,15 +42,15 @@ package final class ContainerFeed: Sendable {
     private let hastened = Signal()
 
     /// - Parameters:
-    ///   - readsEnvironments: whether to look at the variables of each container that runs, which takes one more right.
+    ///   - inspects: whether to look at the image and the variables of each container that runs, which takes one more right.
     ///   - random: 0..<1, for the jitter of reconnects.
     package init(
-        engine: any Engine, readsEnvironments: Bool = false, logger: Logger,
+        engine: any Engine, inspects: Bool = false, logger: Logger,
         clock: any Clock<Duration> = ContinuousClock(),
         random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         self.engine = engine
-        self.readsEnvironments = readsEnvironments
+        self.inspects = inspects
         self.logger = logger
         self.clock = clock
         self.random = random
@@ -150,22 +152,50 @@ package final class ContainerFeed: Sendable {
         return DockerError(.cancelled, "the engine is followed no longer")
     }
 
-    /// The same containers, those that run with their environments, which are asked for once each.
+    /// The same containers, those that run with what only an inspection says, each of which is inspected once.
+    ///
+    /// One of which the engine says nothing of use has no image then: called like it, it might get another name later.
     private func completed(
         _ containers: [Container], _ version: APIVersion
     ) async throws(DockerError) -> [Container] {
-        guard readsEnvironments else { return containers }
-        var known = state.withLock { $0.environments }
+        guard inspects else { return containers }
+        var known = state.withLock { $0.inspections }
+        var failures: [String: DockerError] = [:]
         for container in containers where container.state.isAlive && known[container.id] == nil {
-            known[container.id] = try await engine.environment(of: container.id, version)
+            do throws(DockerError) {
+                known[container.id] = try await engine.inspection(of: container.id, version)
+            } catch {
+                guard error.code == .refused || error.code == .malformed else { throw error }
+                failures[container.id] = error
+            }
+        }
+        // Who is refused every time is not allowed to ask: that is not the containers' doing.
+        if known.isEmpty, let first = failures.values.first, failures.values.allSatisfy({ $0.code == .refused }) {
+            throw first
         }
         let ids = Set(containers.map(\.id))
         known = known.filter { ids.contains($0.key) }
-        state.withLock { $0.environments = known }
+        state.withLock { $0.inspections = known }
+        told(failures)
         return containers.map { container in
             var container = container
-            container.environment = known[container.id] ?? [:]
+            if failures[container.id] != nil { container.image = "" }
+            guard let inspection = known[container.id] else { return container }
+            container.environment = inspection.environment
+            if !inspection.image.isEmpty { container.image = inspection.image }
             return container
+        }
+    }
+
+    private func told(_ failures: [String: DockerError]) {
+        let news = state.withLock { state in
+            defer { state.uninspectable = Set(failures.keys) }
+            return failures.filter { !state.uninspectable.contains($0.key) }
+        }
+        for (container, error) in news {
+            logger.warning(
+                "container cannot be inspected, neither its image nor its environment counts",
+                metadata: ["container": "\(container)", "error": "\(error)"])
         }
     }
 }

@@ -83,13 +83,12 @@ package struct DockerClient: Engine {
         return listed.map(checked.judging)
     }
 
-    package func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]?
-    {
+    package func inspection(of container: String, _ version: APIVersion) async throws(DockerError) -> Inspection? {
         do {
             return try await asking("containers/\(container)/json", within: answerTimeout) { [self] in
                 let response = try await ask("/v\(version)/containers/\(container)/json")
                 let body = try await response.body.collect(upTo: Self.longestContainer)
-                return try EngineJSON.environment(body.readableBytesView)
+                return try EngineJSON.inspection(body.readableBytesView)
             }
         } catch  where error.code == .notFound {
             return nil
@@ -136,8 +135,8 @@ package struct DockerClient: Engine {
             subscribed()
             var splitter = LineSplitter()
             for try await part in response.body {
-                for line in try splitter.lines(in: part.readableBytesView) {
-                    if let event = try EngineJSON.event(line) { heard(event) }
+                for line in splitter.lines(in: part.readableBytesView) {
+                    if let event = EngineJSON.event(line) { heard(event) }
                 }
             }
         }

@@ -16,27 +16,26 @@ enum EngineJSON {
         }
     }
 
-    /// - Returns: nil for an event that is of no use.
-    /// - Throws: `.malformed` when it is no JSON object.
-    static func event(_ line: [UInt8]) throws(DockerError) -> EngineEvent? {
-        do {
-            return try JSONDecoder().decode(ToldEvent.self, from: Data(line)).event
-        } catch {
-            throw DockerError(.malformed, "an event of the container engine cannot be read", cause: error)
-        }
+    /// - Parameter line: nil for one that was too long.
+    /// - Returns: nil for an event that is of no use. One that cannot be read says that something has happened: one container
+    ///   with strange labels must not cost the events of all others.
+    static func event(_ line: [UInt8]?) -> EngineEvent? {
+        guard let line, let told = try? JSONDecoder().decode(ToldEvent.self, from: Data(line)) else { return .other }
+        return told.event
     }
 
-    /// The `SERVICE_` variables of a container that was inspected; the first of two equal names counts, as it does to a
-    /// program. Nothing else of the answer is kept: variables hold passwords.
+    /// Of a container that was inspected, its image's name and the `SERVICE_` variables; the first of two equal names counts,
+    /// as it does to a program. Nothing else of the answer is kept: variables hold passwords.
     /// - Throws: `.malformed` when it is no JSON object.
-    static func environment(_ bytes: some Sequence<UInt8>) throws(DockerError) -> [String: String] {
+    static func inspection(_ bytes: some Sequence<UInt8>) throws(DockerError) -> Inspection {
         do {
-            let variables = try JSONDecoder().decode(Inspected.self, from: Data(bytes)).Config?.Env ?? []
-            let pairs = variables.filter { $0.hasPrefix("SERVICE_") }.compactMap { variable -> (String, String)? in
+            let config = try JSONDecoder().decode(Inspected.self, from: Data(bytes)).Config
+            let variables = (config?.Env ?? []).filter { $0.hasPrefix("SERVICE_") }
+            let pairs = variables.compactMap { variable -> (String, String)? in
                 guard let equals = variable.firstIndex(of: "=") else { return nil }
                 return (String(variable[..<equals]), String(variable[equals...].dropFirst()))
             }
-            return Dictionary(pairs) { first, _ in first }
+            return Inspection(image: config?.Image ?? "", environment: Dictionary(pairs) { first, _ in first })
         } catch {
             throw DockerError(.malformed, "what the container engine says of a container cannot be read", cause: error)
         }
@@ -45,6 +44,7 @@ enum EngineJSON {
     private struct Inspected: Decodable {
         struct Config: Decodable {
             let Env: [String]?
+            let Image: String?
         }
 
         let Config: Config?

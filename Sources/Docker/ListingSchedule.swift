@@ -4,14 +4,14 @@
 /// Decides when the engine's list is due: every so often, and soon after something happened.
 ///
 /// Pure: times come by a stopwatch.
-struct ListingSchedule: Sendable {
+package struct ListingSchedule: Sendable {
     /// Engines skip events to those who do not keep up, and say nothing of it (docs/promises.md, "Containers").
     static let period = Duration.seconds(30)
     /// From an event to the list, and so between two lists: one container that starts is told of by half a dozen events, and
     /// engines tell of a change before their list shows it (moby 20.10 writes the container's file in between).
-    static let settling = Duration.milliseconds(100)
+    package static let settling = Duration.milliseconds(100)
     /// From the last event to one more list, where that file took longer to write.
-    static let confirmation = Duration.seconds(1)
+    package static let confirmation = Duration.seconds(1)
     /// Actions of a container that leave what the list says as it is.
     private static let idleActions: Set<String> = [
         "archive-path", "attach", "checkpoint", "commit", "copy", "detach", "exec", "exec_create", "exec_detach",

@@ -38,6 +38,8 @@ struct Publication: Sendable {
     /// Nil for the presence key. Of a leaving one, what stands.
     private(set) var registration: Registration?
     private(set) var goal: Goal
+    /// See `Wanted.isTentative`.
+    private var isTentative: Bool
     /// RFC 3339, of the first attempt to publish it; kept through every later change.
     private(set) var since: String?
     private(set) var attempt: Attempt?
@@ -58,6 +60,15 @@ struct Publication: Sendable {
         self.form = form
         registration = wanted?.registration
         goal = wanted?.state == .draining ? .draining : .up
+        isTentative = wanted?.isTentative ?? false
+    }
+
+    /// Whether it may be put where nothing of ours has been yet.
+    var mayBegin: Bool { !isTentative || wasPublished || attempt != nil }
+
+    /// Whether `wanted` is to be made of it: what is tentative raises nobody who is about to leave, and changes nothing.
+    func takes(_ wanted: Wanted) -> Bool {
+        !wanted.isTentative || (isTentative && goal == .up && registration == wanted.registration)
     }
 
     /// What it is to say now.
@@ -103,6 +114,7 @@ struct Publication: Sendable {
     mutating func wanted(_ wanted: Wanted) {
         registration = wanted.registration
         goal = wanted.state == .draining ? .draining : .up
+        isTentative = wanted.isTentative
     }
 
     /// What stands says `draining` with the address that stands, not with one that it was to get.

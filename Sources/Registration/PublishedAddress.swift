@@ -15,8 +15,8 @@ package struct PublishedAddress: Sendable {
     package var label: String?
     /// Every address that an engine has given to a container: no other host need reach one.
     package var containerAddresses: Set<IPAddress> = []
-    /// `--advertise`.
-    package var advertise: IPAddress?
+    /// `--advertise`: one of each family at most.
+    package var advertise: [IPAddress] = []
     /// `--advertise-interface`.
     package var interface: String?
     /// `--allow-loopback`.
@@ -27,7 +27,7 @@ package struct PublishedAddress: Sendable {
     package var sourceAddress: @Sendable () -> IPAddress?
 
     package init(
-        binding: IPAddress?, advertise: IPAddress? = nil, interface: String? = nil, allowsLoopback: Bool = false,
+        binding: IPAddress?, advertise: [IPAddress] = [], interface: String? = nil, allowsLoopback: Bool = false,
         addressesOfInterface: @escaping @Sendable (String) -> [IPAddress],
         sourceAddress: @escaping @Sendable () -> IPAddress?
     ) {
@@ -42,7 +42,8 @@ package struct PublishedAddress: Sendable {
     /// - Throws: an error that names the flag that would help.
     package func choose() throws(IdentityError) -> IPAddress { try choose(inFamily: nil) }
 
-    /// - Parameter isV4: the family to be preferred where an interface has both; nil for IPv4 of a listener on both.
+    /// - Parameter isV4: the family to be preferred where both are given or an interface has both; nil for the binding's of what
+    ///   is given, and for IPv4 of an interface, where a listener on `[::]` may well be on both.
     func choose(inFamily isV4: Bool?) throws(IdentityError) -> IPAddress {
         if let binding, !binding.isUnspecified, !binding.isLoopback { return binding }
         if let label {
@@ -51,7 +52,10 @@ package struct PublishedAddress: Sendable {
             }
             return try checked(address, flag: Self.labelName)
         }
-        if let advertise { return try checked(advertise, flag: "--advertise") }
+        if let first = advertise.first {
+            let family = isV4 ?? binding?.isV4
+            return try checked(advertise.first { $0.isV4 == family } ?? first, flag: "--advertise")
+        }
         if let interface {
             let found = addressesOfInterface(interface).filter(Self.isOfUse)
             guard let best = found.first(where: { $0.isV4 == isV4 ?? true }) ?? found.first else {

@@ -45,7 +45,9 @@ package struct Registration: Sendable, Hashable {
         let name = String(repeating: "n", count: 100)
         let longest = record(node: name, zone: name, state: .draining, since: "2026-11-22T11:00:00Z")
         guard longest.encoded().count <= InstanceRecord.maximumLength else {
-            throw Problem(description: "the KEY=VALUE arguments make the value longer than 4 KiB")
+            throw Problem(
+                description: "service \(service), instance \(instance): the value would be longer than 4 KiB; "
+                    + "allowed are fewer or shorter tags and metadata")
         }
     }
 

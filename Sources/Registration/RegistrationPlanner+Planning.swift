@@ -128,6 +128,7 @@ extension RegistrationPlanner {
         on stands: Standing, of own: Publication, _ value: [UInt8]?, _ now: Moment
     ) -> Verdict {
         let verdict = ownership(of: stands, own, value, now)
+        guard own.mayBegin || isLeft(stands.entry, for: own, value) else { return .gone }
         guard value == nil else { return verdict }
         return switch verdict {
         case .create: .gone
@@ -135,6 +136,13 @@ extension RegistrationPlanner {
         case .foreign, .yield: .gone
         case .settled, .known, .gone, .remove: verdict
         }
+    }
+
+    /// Whether a process of our node has left an entry that says what is to be said.
+    private func isLeft(_ entry: RegistryEntry?, for own: Publication, _ value: [UInt8]?) -> Bool {
+        guard let entry, own.form == nil else { return entry?.value == value }
+        guard let record = try? InstanceRecord(decoding: entry.value) else { return false }
+        return record.node == identity.node && record.state == .up && record.endpoint == own.registration?.endpoint
     }
 
     private func ownership(

@@ -118,17 +118,15 @@ package struct RegistrationPlanner: Sendable {
 
     // MARK: What happened
 
-    /// The whole set, instead of what was wanted before; without effect once the process withdraws.
-    /// - Precondition: no two under one key.
+    /// The whole set, instead of what was wanted before; without effect once the process withdraws. Of two under one key the
+    /// first counts: what is wanted hangs on strangers' labels, none of which may end the process.
     package mutating func wantedChanged(to wanted: [Wanted], at now: Duration) {
         guard !isWithdrawing else { return }
         let forms = wanted.flatMap { one in ([nil] + also).compactMap { publication(of: one, in: $0) } }
-        let keys = forms.filter { $0.form == nil }.map(\.key)
-        precondition(Set(keys).count == keys.count, "two registrations under one key")
-        // Two names may be one in another form's: the first of them has it.
+        // Two names may be one in another form's as well.
         var new = Dictionary(forms.map { ($0.key, $0.wanted) }, uniquingKeysWith: { first, _ in first })
         for index in publications.indices where publications[index].registration != nil {
-            if let wanted = new.removeValue(forKey: publications[index].key) {
+            if let wanted = new.removeValue(forKey: publications[index].key), publications[index].takes(wanted) {
                 publications[index].wanted(wanted)
             } else {
                 publications[index].unwanted(now: now)

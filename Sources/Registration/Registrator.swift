@@ -69,7 +69,7 @@ package final class Registrator: Sendable {
     ///
     /// What is new is put, what has changed rewritten under its key, what is no longer wanted rewritten as `draining` and
     /// deleted after the drain time; all at once, or as soon as the store is there. Without effect after `withdraw()`.
-    /// - Precondition: no two under one key.
+    /// - Parameter wanted: of two under one key the first counts.
     package func publish(_ wanted: [Wanted]) {
         planner.withLock { $0.wantedChanged(to: wanted, at: elapsed()) }
         changes.raise()

@@ -172,6 +172,12 @@ struct Mistake: Sendable, CustomTestStringConvertible {
             value: "10.0.0.1:1"),
         Mistake(command: .register, flags: [.labels: ["true"], .instance: ["i"]], key: "--instance", value: "i"),
         Mistake(
+            command: .register, flags: [.labels: ["true"], .advertise: ["10.0.0.1", "fd00::1", "10.0.0.2"]],
+            key: "--advertise", value: "10.0.0.2"),
+        Mistake(
+            command: .register, flags: [.labels: ["true"]], environment: ["LEGATION_ADVERTISE": "fd00::1,fd00::2"],
+            key: "LEGATION_ADVERTISE", value: "fd00::2"),
+        Mistake(
             command: .register, arguments: ["redis", "6379", "a"], flags: [.compat: ["registrator"]], key: "--compat",
             value: "registrator"),
         Mistake(
@@ -233,6 +239,13 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     func readsWhoMayConnectToASocket(text: String?, mode: UInt32) throws {
         let flags = text.map { [SettingName.socketMode: [$0]] } ?? [:]
         #expect(try proxy(["a:1"], flags).relay.socketMode == mode)
+    }
+
+    @Test(arguments: [["10.0.0.1", "fd00::1"], ["10.0.0.1,fd00::1"], ["fd00::1"], []])
+    func advertisesAnAddressOfEachFamily(_ given: [String]) throws {
+        let settings = SettingValues(flags: [.labels: ["true"], .advertise: given], environment: [:])
+        let advertised = try RegisterConfiguration(arguments: [], settings: settings).advertise
+        #expect(advertised.map(\.description).joined(separator: ",") == given.joined(separator: ","))
     }
 
     @Test func hasTheDefaultsOfACarefulOperator() throws {

@@ -16,11 +16,11 @@ import Testing
 
     /// Runs a feed as long as `body`, which takes its updates one by one.
     private func running(
-        readsEnvironments: Bool = false, _ body: (Updates) async throws -> Void
+        inspects: Bool = false, logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        _ body: (Updates) async throws -> Void
     ) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let feed = ContainerFeed(
-            engine: engine, readsEnvironments: readsEnvironments, logger: logger, clock: clock, random: { 0 })
+            engine: engine, inspects: inspects, logger: logger, clock: clock, random: { 0 })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await feed.run() }
             try await body(Updates(feed.updates))
@@ -130,14 +130,14 @@ import Testing
         }
     }
 
-    // MARK: Environments
+    // MARK: Inspections
 
     @Test func readsTheEnvironmentOfEachContainerThatRunsOnce() async throws {
         let variables = ["SERVICE_NAME": "redis"]
         let ended = Container(id: "e", names: ["ended"], state: .exited)
         engine.has([Self.redis, ended])
-        engine.has(environments: ["r": variables])
-        try await running(readsEnvironments: true) { updates in
+        engine.has(inspections: ["r": Inspection(environment: variables)])
+        try await running(inspects: true) { updates in
             for _ in 0..<2 {
                 let listing = try #require(await updates.next()?.listing)
                 #expect(listing.map(\.environment) == [variables, [:]])
@@ -148,10 +148,30 @@ import Testing
         }
     }
 
+    /// A list names a container's image as the container does, until that name means another image (moby).
+    @Test func anImageIsCalledAsTheContainerWasMadeWhateverBecomesOfItsName() async throws {
+        func listed(_ image: String) -> [Container] {
+            [Container(id: "r", names: ["redis"], state: .running, image: image)]
+        }
+        engine.has(listed("redis:7"))
+        engine.has(inspections: ["r": Inspection(image: "redis:7")])
+        try await running(inspects: true) { updates in
+            #expect(await updates.next()?.listing?.map(\.image) == ["redis:7"])
+            engine.has(listed("sha256:0123"))
+            await clock.untilSleeping()
+            clock.advance(by: .seconds(30))
+            #expect(await updates.next()?.listing?.map(\.image) == ["redis:7"])
+        }
+        engine.has(inspections: ["r": Inspection()])
+        try await running(inspects: true) { updates in
+            #expect(await updates.next()?.listing?.map(\.image) == ["sha256:0123"], "nobody says better")
+        }
+    }
+
     /// The list is older than the answer.
     @Test func whoHasGoneMeanwhileIsListedWithoutAnEnvironment() async throws {
         engine.has([Self.redis])
-        try await running(readsEnvironments: true) { updates in
+        try await running(inspects: true) { updates in
             #expect(await updates.next()?.listing?.map(\.environment) == [[:]])
         }
     }
@@ -160,8 +180,37 @@ import Testing
     @Test func anEngineThatRefusesToSayIsLost() async throws {
         engine.has([Self.redis])
         engine.failsToInspect(DockerError(.refused, "403"))
-        try await running(readsEnvironments: true) { updates in
+        try await running(inspects: true) { updates in
             #expect(await updates.next()?.lost == .refused)
+        }
+    }
+
+    /// The others are as well named as ever.
+    @Test(arguments: [DockerError.Code.refused, .malformed])
+    func aContainerOfWhichTheEngineCannotSayIsLeftOutAlone(_ code: DockerError.Code) async throws {
+        let strange = Container(id: "s", names: ["strange"], state: .running, image: "strange")
+        engine.has([Self.redis, strange])
+        engine.has(inspections: ["r": Inspection(image: "redis:7")])
+        engine.failsToInspect(DockerError(code, "500"), of: ["s"])
+        let log = LogRecorder()
+        try await running(inspects: true, logger: log.logger) { updates in
+            for _ in 0..<2 {
+                let listing = try #require(await updates.next()?.listing)
+                #expect(listing.map(\.image) == ["redis:7", ""])
+                await clock.untilSleeping()
+                clock.advance(by: .seconds(30))
+            }
+            let said = log.lines("container cannot be inspected, neither its image nor its environment counts")
+            #expect(said.map { $0.text("container") } == ["s"])
+        }
+    }
+
+    /// It lets us ask.
+    @Test func theOnlyContainerMayBeTheStrangeOne() async throws {
+        engine.has([Self.redis])
+        engine.failsToInspect(DockerError(.malformed, "too long"))
+        try await running(inspects: true) { updates in
+            #expect(await updates.next()?.listing?.map(\.image) == [""])
         }
     }
 

@@ -23,9 +23,9 @@ import Testing
 
     @Test(.row("R6"), arguments: versions) func readsTheEventsOfEachVersion(_ version: String) throws {
         var splitter = LineSplitter()
-        let lines = try splitter.lines(in: try Fixture.bytes("described-\(version)-events.json"))
-        let told = try lines.compactMap { line -> ContainerEvent? in
-            guard case .container(let event) = try EngineJSON.event(line) else { return nil }
+        let lines = splitter.lines(in: try Fixture.bytes("described-\(version)-events.json"))
+        let told = lines.compactMap { line -> ContainerEvent? in
+            guard case .container(let event) = EngineJSON.event(line) else { return nil }
             return event
         }
         #expect(told.map(\.action) == ["start", "health_status", "kill", "die", "destroy"])

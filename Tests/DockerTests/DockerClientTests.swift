@@ -62,16 +62,17 @@ import Testing
         }
     }
 
-    @Test func readsOfAnEnvironmentOnlyWhatIsMeantForUs() async throws {
+    @Test func readsOfAnInspectionOnlyWhatIsMeantForUs() async throws {
         let body =
-            #"{"Id":"a","Config":{"Env":["SERVICE_NAME=redis","PASSWORD=x","SERVICE_TAGS=a=b","SERVICE_X","SERVICE_NAME=y"]}}"#
+            #"{"Id":"a","Image":"sha256:0","Config":{"Image":"redis:7","Env":["SERVICE_NAME=redis","PASSWORD=x","SERVICE_TAGS=a=b","SERVICE_X","SERVICE_NAME=y"]}}"#
         let gone = Conversation.answer(#"{"message":"No such container: b"}"#, status: "404 Not Found")
         try await Conversation.with([Conversation.answer(body), gone, Conversation.answer("{}")]) { client, requests in
             let version = APIVersion(1, 41)
-            let variables = try await client.environment(of: "a", version)
-            #expect(variables == ["SERVICE_NAME": "redis", "SERVICE_TAGS": "a=b"])
-            #expect(try await client.environment(of: "b", version) == nil)
-            #expect(try await client.environment(of: "c", version) == [:])
+            let variables = ["SERVICE_NAME": "redis", "SERVICE_TAGS": "a=b"]
+            let inspection = try await client.inspection(of: "a", version)
+            #expect(inspection == Inspection(image: "redis:7", environment: variables))
+            #expect(try await client.inspection(of: "b", version) == nil)
+            #expect(try await client.inspection(of: "c", version) == Inspection())
             #expect(requests.lines.first == "GET /v1.41/containers/a/json HTTP/1.1")
         }
     }

@@ -37,7 +37,7 @@ import Testing
     ])
     func readsWhatAHealthCheckHasComeTo(_ action: String, _ health: ContainerHealth?) throws {
         let text = #"{"Type":"container","Action":"\#(action)","Actor":{"ID":"a"}}"#
-        guard case .container(let event)? = try EngineJSON.event(Array(text.utf8)) else {
+        guard case .container(let event)? = EngineJSON.event(Array(text.utf8)) else {
             Issue.record("no event of a container")
             return
         }
@@ -62,8 +62,14 @@ import Testing
     }
 
     @Test(arguments: [#"{"Type":"container"}"#, #"{"Type":"container","Action":"die","Actor":{}}"#])
-    func leavesOutEventsThatSayNothing(text: String) throws {
-        #expect(try EngineJSON.event(Array(text.utf8)) == nil)
+    func leavesOutEventsThatSayNothing(text: String) {
+        #expect(EngineJSON.event(Array(text.utf8)) == nil)
+    }
+
+    /// Something has happened, whatever it was.
+    @Test(arguments: ["nonsense", "[]", "{", #"{"Type":"container","Actor":{"Attributes":{"a":1}}}"#])
+    func anEventThatCannotBeReadHastensAList(text: String) {
+        #expect(EngineJSON.event(Array(text.utf8)) == .other)
     }
 }
 
@@ -71,21 +77,24 @@ import Testing
     private static let stream = Array("{\"a\":1}\n\n{\"b\":2}\r\n{}\n".utf8)
 
     @Test(arguments: 0...stream.count)
-    func cutsLinesWhereverTheStreamIsSplit(position: Int) throws {
+    func cutsLinesWhereverTheStreamIsSplit(position: Int) {
         var splitter = LineSplitter()
-        let lines = try splitter.lines(in: Self.stream[..<position]) + splitter.lines(in: Self.stream[position...])
-        #expect(lines.map { String(decoding: $0, as: UTF8.self) } == ["{\"a\":1}", "{\"b\":2}", "{}"])
+        let lines = splitter.lines(in: Self.stream[..<position]) + splitter.lines(in: Self.stream[position...])
+        #expect(lines.map { $0.map { String(decoding: $0, as: UTF8.self) } } == ["{\"a\":1}", "{\"b\":2}", "{}"])
     }
 
-    @Test func givesUpOnALineWithoutEnd() throws {
+    @Test func aLineThatIsTooLongIsToldOnceAndSkipped() {
         var splitter = LineSplitter()
-        let half = [UInt8](repeating: 0x61, count: LineSplitter.longest)
-        let none = try splitter.lines(in: half)
+        let longest = [UInt8](repeating: 0x61, count: LineSplitter.longest)
+        let none = splitter.lines(in: longest)
         #expect(none.isEmpty)
-        let error = #expect(throws: DockerError.self) {
-            var splitter = splitter
-            return try splitter.lines(in: [0x61])
-        }
-        #expect(error?.code == .malformed)
+        let tooLong = splitter.lines(in: [0x61])
+        #expect(tooLong == [nil], "before its end")
+        let more = splitter.lines(in: longest + longest)
+        #expect(more.isEmpty)
+        let next = splitter.lines(in: Array("a\n\n{}\n".utf8))
+        #expect(next == [Array("{}".utf8)])
+        let whole = splitter.lines(in: longest + [0x0a])
+        #expect(whole == [longest])
     }
 }

@@ -21,8 +21,8 @@ import Testing
     /// What the one container of the recording lived through.
     private static func life(_ engine: String) throws -> (events: [EngineEvent], told: [ContainerEvent]) {
         var splitter = LineSplitter()
-        let lines = try splitter.lines(in: try Fixture.bytes("\(engine)-events.json"))
-        let events = try lines.compactMap { try EngineJSON.event($0) }
+        let lines = splitter.lines(in: try Fixture.bytes("\(engine)-events.json"))
+        let events = lines.compactMap { EngineJSON.event($0) }
         let told = events.compactMap { event -> ContainerEvent? in
             guard case .container(let one) = event else { return nil }
             return one

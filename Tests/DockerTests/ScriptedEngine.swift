@@ -21,8 +21,8 @@ final class ScriptedEngine: Engine {
         var tellsOfSubscription = true
         var heard: (@Sendable (EngineEvent) -> Void)?
         var end = Signal()
-        var environments: [String: [String: String]] = [:]
-        var inspectFailure: DockerError?
+        var inspections: [String: Inspection] = [:]
+        var inspectFailure: (containers: Set<String>?, error: DockerError)?
     }
 
     private let state = Mutex(State())
@@ -31,8 +31,11 @@ final class ScriptedEngine: Engine {
 
     func has(_ containers: [Container]) { state.withLock { $0.containers = containers } }
     /// By container; one that is not here is gone.
-    func has(environments: [String: [String: String]]) { state.withLock { $0.environments = environments } }
-    func failsToInspect(_ failure: DockerError?) { state.withLock { $0.inspectFailure = failure } }
+    func has(inspections: [String: Inspection]) { state.withLock { $0.inspections = inspections } }
+    /// - Parameter containers: of these alone; nil: of all.
+    func failsToInspect(_ error: DockerError, of containers: Set<String>? = nil) {
+        state.withLock { $0.inspectFailure = (containers, error) }
+    }
     /// Nil: it answers.
     func fails(_ failure: DockerError?) { state.withLock { $0.failure = failure } }
     func failsToList(_ failure: DockerError?) { state.withLock { $0.listFailure = failure } }
@@ -59,10 +62,12 @@ final class ScriptedEngine: Engine {
         return state.withLock { $0.containers }
     }
 
-    func environment(of container: String, _ version: APIVersion) async throws(DockerError) -> [String: String]? {
+    func inspection(of container: String, _ version: APIVersion) async throws(DockerError) -> Inspection? {
         try called(.inspect(container))
-        if let failure = state.withLock({ $0.inspectFailure }) { throw failure }
-        return state.withLock { $0.environments[container] }
+        if let failure = state.withLock({ $0.inspectFailure }), failure.containers?.contains(container) ?? true {
+            throw failure.error
+        }
+        return state.withLock { $0.inspections[container] }
     }
 
     func follow(

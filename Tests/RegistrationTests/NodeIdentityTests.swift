@@ -67,8 +67,9 @@ import Testing
             "none": ["fe80::1"],
         ]
         return try PublishedAddress(
-            binding: binding.flatMap { IPAddress($0) }, advertise: advertise.flatMap { IPAddress($0) },
-            interface: interface, allowsLoopback: loopback,
+            binding: binding.flatMap { IPAddress($0) },
+            advertise: [advertise].compactMap { $0.flatMap { IPAddress($0) } }, interface: interface,
+            allowsLoopback: loopback,
             addressesOfInterface: { (interfaces[$0] ?? []).compactMap { IPAddress($0) } },
             sourceAddress: { source.flatMap { IPAddress($0) } }
         ).choose().description

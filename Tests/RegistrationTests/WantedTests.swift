@@ -35,6 +35,77 @@ import Testing
         #expect(bench.pass().isEmpty && bench.takeHistory().isEmpty)
     }
 
+    /// Labels are anybody's word: nothing that they say may end the process.
+    @Test func ofTwoUnderOneKeyTheFirstCounts() {
+        var bench = PlannerBench()
+        bench.want([Wanted(first), Wanted(second)])
+        #expect(bench.pass() == [.registered(first, key: key)])
+        bench.want([Wanted(second), Wanted(first, .draining)])
+        #expect(bench.pass() == [.moved(second, key: key, from: first.endpoint)])
+        #expect(bench.pass().isEmpty && bench.planner.keys.count == 2)
+    }
+
+    // MARK: What is tentative
+
+    /// A former process's, under a lease that still lives.
+    private func left(_ bench: inout PlannerBench, _ registration: Registration, node: String = "hostA") {
+        let lease = RegistryLease(77)
+        bench.livingLeases.insert(lease)
+        let record = registration.record(node: node, zone: nil, state: .up, since: "then")
+        let write = RegistryWrite(key: key, condition: .none, operation: .put(record.encoded(), lease: lease))
+        _ = bench.commit([write])
+        _ = bench.takeHistory()
+    }
+
+    @Test func whatIsTentativeIsTakenOverWhereItStandsAndNotPutAnew() {
+        var bench = PlannerBench()
+        bench.want([Wanted(first, isTentative: true)])
+        #expect(bench.pass().isEmpty && bench.takeHistory().isEmpty)
+        left(&bench, second)
+        #expect(bench.pass().isEmpty && bench.takeHistory().isEmpty && !bench.isContested, "it says another address")
+        left(&bench, first)
+        #expect(bench.pass() == [.registered(first, key: key)])
+        #expect(bench.takeHistory() == ["up 10.77.0.1:6379"] && bench.entries[key]?.lease == bench.lease)
+        bench.want([Wanted(first)])
+        #expect(bench.pass().isEmpty && bench.takeHistory().isEmpty)
+    }
+
+    /// It is ours then like everything else.
+    @Test func whatWasTentativeIsPutAgainAndTakenBack() {
+        var bench = PlannerBench()
+        left(&bench, first)
+        bench.want([Wanted(first, isTentative: true)])
+        bench.pass()
+        bench.loseLease()
+        bench.grant()
+        bench.pass()
+        #expect(bench.takeHistory() == ["up 10.77.0.1:6379", "up 10.77.0.1:6379"])
+        bench.want([])
+        bench.pass()
+        bench.elapsed += PlannerBench.drainTime
+        bench.pass()
+        #expect(bench.takeHistory() == ["draining 10.77.0.1:6379", "gone"])
+    }
+
+    /// What we have published ourselves, and is not fit any more, is no former process's.
+    @Test func whatIsTentativeRaisesNobody() {
+        var bench = bench()
+        bench.want([])
+        bench.pass()
+        for wanted in [Wanted(first, isTentative: true), Wanted(second, isTentative: true)] {
+            bench.want([wanted])
+            bench.pass()
+        }
+        bench.elapsed += PlannerBench.drainTime
+        bench.pass()
+        #expect(bench.takeHistory() == ["draining 10.77.0.1:6379", "gone"])
+        bench.want([Wanted(second)])
+        bench.pass()
+        #expect(bench.takeHistory() == ["up 10.77.0.1:7000"])
+    }
+
+    // MARK: What is wanted
+
     @Test func whatIsDrainingFromTheBeginningIsPutSo() {
         var bench = PlannerBench()
         bench.want([Wanted(first, .draining)])

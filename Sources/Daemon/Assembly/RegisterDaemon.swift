@@ -91,8 +91,7 @@ package enum RegisterDaemon {
             sourceAddress: { await OwnAddresses.source(toward: place.endpoints) })
         let etcd = try EtcdParts(place, logger: logger)
         return try await DockerClient.withClient(to: engine) { client in
-            let feed = ContainerFeed(
-                engine: client, readsEnvironments: claims.readEnvironments, logger: logger)
+            let feed = ContainerFeed(engine: client, inspects: claims.needInspections, logger: logger)
             let registrar = ContainerRegistrar(
                 store: etcd.store, configuration: settings, updates: feed.updates, host: host,
                 prober: ConnectProber(), logger: logger)

@@ -30,7 +30,8 @@ package struct RegisterConfiguration: Sendable {
     package let node: String?
     package let zone: String?
     package let instance: String?
-    package let advertise: IPAddress?
+    /// One of each family at most.
+    package let advertise: [IPAddress]
     package let advertiseInterface: String?
     package let allowsLoopback: Bool
 
@@ -57,7 +58,7 @@ package struct RegisterConfiguration: Sendable {
         instance = try Self.instance(settings)
         allowsLoopback = try settings.isOn(.allowLoopback)
         // Whether it can be published is judged with everything else (`PublishedAddress`).
-        advertise = try settings.value(.advertise) { IPAddress($0) }
+        advertise = try Self.advertised(settings)
         advertiseInterface = try settings.value(.advertiseInterface) { $0 }
         etcd = try EtcdAccess(settings: settings)
         also = try Self.forms(settings, beside: etcd.layout)
@@ -79,6 +80,17 @@ package struct RegisterConfiguration: Sendable {
             forms.append(form)
         }
         return forms
+    }
+
+    private static func advertised(_ settings: SettingValues) throws(UsageError) -> [IPAddress] {
+        var addresses: [IPAddress] = []
+        for (given, address) in zip(try settings.given(.advertise), try settings.values(.advertise) { IPAddress($0) }) {
+            guard !addresses.contains(where: { $0.isV4 == address.isV4 }) else {
+                throw UsageError(given.key, value: given.text, allowed: "one IPv4 and one IPv6 address at most")
+            }
+            addresses.append(address)
+        }
+        return addresses
     }
 
     // MARK: What is published

@@ -62,10 +62,10 @@ extension Setting {
             allowed: InstanceName.allowedForm,
             "The instance's name, the last part of its key.", commands: [.register]),
         Setting(
-            .advertise, .value("ADDRESS"), unit: "address",
+            .advertise, .list("ADDRESS"), unit: "address",
             default: "this host's source address towards etcd",
-            allowed: "an IPv4 or IPv6 address that others can reach, without brackets or port",
-            "The address to publish when the service listens on 0.0.0.0, [::] or a loopback address.",
+            allowed: "an IPv4 or IPv6 address that others can reach, without brackets or port, one of each at most",
+            "The address to publish for 0.0.0.0, [::] or a loopback address; may be repeated, once a family.",
             commands: [.register]),
         Setting(
             .advertiseInterface, .value("NAME"), unit: "interface", default: "none",

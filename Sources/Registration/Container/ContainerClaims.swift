@@ -15,8 +15,8 @@ package enum ContainerClaims: Sendable, Hashable {
         if case .labelled = self { true } else { false }
     }
 
-    /// Whether containers' variables of the environment count.
-    package var readEnvironments: Bool {
+    /// Whether what only an inspection says of a container counts: its variables, and what its image was called.
+    package var needInspections: Bool {
         if case .labelled(let rules) = self { rules.compatibility == .registrator } else { false }
     }
 }

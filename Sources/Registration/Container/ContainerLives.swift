@@ -19,6 +19,9 @@ package struct ContainerLives: Sendable {
     private static let stopSignals: Set<Int> = [2, 3, 9, 15, 28]
     /// RTMIN+3, which stops a systemd; RTMIN is 34 to glibc, which is what engines count by.
     private static let firstStopSignalOfRealTime = 37
+    /// For so long a list is not believed that shows as running who has just ended: until the list that confirms an event,
+    /// which is asked for by the event's time, and the event may have come to us a little later.
+    private static let disbelief = ListingSchedule.confirmation - ListingSchedule.settling
 
     /// What events say that no listing has said yet.
     private struct Hearsay: Sendable {
@@ -30,6 +33,8 @@ package struct ContainerLives: Sendable {
     package private(set) var containers: [Container]?
     /// By id, since the last listing.
     private var hearsay: [String: Hearsay] = [:]
+    /// By id: when its end was told. A list of just after that may be of before it (`ListingSchedule`).
+    private var endings: [String: Duration] = [:]
     /// By id: when a signal that was to end it is forgotten.
     private var farewells: [String: Duration] = [:]
     private var isLost = false
@@ -46,7 +51,8 @@ package struct ContainerLives: Sendable {
             return container.remembering(hearsay[container.id]?.health ?? one.health, of: one)
         }.sorted { $0.id < $1.id }
         isLost = false
-        hearsay = [:]
+        endings = endings.filter { now - $0.value < Self.disbelief }
+        hearsay = hearsay.filter { endings[$0.key] != nil }
         let alive = Set(containers.lazy.filter(\.state.isAlive).map(\.id))
         farewells = farewells.filter { alive.contains($0.key) }
         timeReached(now)
@@ -60,13 +66,13 @@ package struct ContainerLives: Sendable {
             farewells[id] = now + Self.patience
         // Podman says died.
         case "die", "died":
-            hearsay[id, default: Hearsay()].state = .exited
-            farewells[id] = nil
+            ended(id, as: .exited, now: now)
         // Podman says remove.
         case "destroy", "remove":
-            hearsay[id, default: Hearsay()].state = .removing
+            ended(id, as: .removing, now: now)
+        case "start":
             farewells[id] = nil
-        case "start": farewells[id] = nil
+            endings[id] = nil
         case "pause": if state(of: id) == .running { hearsay[id, default: Hearsay()].state = .paused }
         case "unpause": if state(of: id) == .paused { hearsay[id, default: Hearsay()].state = .running }
         case "health_status": if let health = event.health { hearsay[id, default: Hearsay()].health = health }
@@ -74,8 +80,17 @@ package struct ContainerLives: Sendable {
         }
     }
 
-    /// The engine is away until the next listing.
-    package mutating func lost() { isLost = true }
+    private mutating func ended(_ id: String, as state: ContainerState, now: Duration) {
+        hearsay[id, default: Hearsay()].state = state
+        farewells[id] = nil
+        endings[id] = now
+    }
+
+    /// The engine is away until the next listing. That one is believed: what has been started meanwhile nobody tells.
+    package mutating func lost() {
+        isLost = true
+        endings = [:]
+    }
 
     package mutating func timeReached(_ now: Duration) {
         // Whether it still runs nobody can say while the engine is away.

@@ -68,7 +68,9 @@ struct ContainerLog {
             case .failure(let error): unpublishable(finding, error)
             case .success(let endpoint):
                 let id = finding.container.map {
-                    InstanceWatch.ID(container: $0, endpoint: endpoint, transport: finding.claim.transport)
+                    InstanceWatch.ID(
+                        container: $0, port: finding.claim.port, endpoint: endpoint,
+                        transport: finding.claim.transport)
                 }
                 switch id.flatMap({ decision.ended[$0] }) {
                 case .refused: absent(finding, .engineAwayAndRefused)

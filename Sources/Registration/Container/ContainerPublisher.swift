@@ -55,7 +55,8 @@ struct ContainerPublisher {
                 guard let node = identity?.node, let container = finding.container else { continue }
                 let offer = InstanceWatch.Offer(
                     id: InstanceWatch.ID(
-                        container: container, endpoint: endpoint, transport: finding.claim.transport),
+                        container: container, port: finding.claim.port, endpoint: endpoint,
+                        transport: finding.claim.transport),
                     wanted: Wanted(try registration(of: finding, sighting, at: endpoint, node: node), sighting.state),
                     isChecked: sighting.isChecked)
                 outcome.offers.append(offer)

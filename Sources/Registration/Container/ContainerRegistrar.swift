@@ -146,9 +146,10 @@ package final class ContainerRegistrar: Sendable {
                 return (state.situation.decision(now: elapsed()), state.situation.deadline(now: elapsed()))
             }
             log.tell(view, outcome, decision)
-            if decision.wanted != published ?? [] {
-                state.withLock { $0.registrator }?.publish(decision.wanted)
-                published = decision.wanted
+            let wanted = decision.wanted + decision.tentative
+            if wanted != published ?? [] {
+                state.withLock { $0.registrator }?.publish(wanted)
+                published = wanted
             }
             probes.raise()
             await changes.wait(until: [deadline, nextTry].compactMap(\.self).min(), by: clock, elapsed)

@@ -18,8 +18,8 @@ package struct ContainerRegistrarConfiguration: Sendable {
     package var zone: String?
     /// Of the program.
     package var version: String
-    /// `--advertise`.
-    package var advertise: IPAddress?
+    /// `--advertise`: one of each family at most.
+    package var advertise: [IPAddress] = []
     /// `--advertise-interface`.
     package var advertiseInterface: String?
     /// `--allow-loopback`.

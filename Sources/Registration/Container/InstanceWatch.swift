@@ -10,9 +10,12 @@ import ServiceModel
 ///
 /// Pure: times come by a stopwatch.
 struct InstanceWatch: Sendable {
-    /// A container at another address is another instance.
+    /// A container at another address is another instance. So is another of its ports, though what stands for a loopback or
+    /// unspecified binding may give both one address.
     struct ID: Sendable, Hashable {
         let container: String
+        /// Inside the container.
+        let port: UInt16
         let endpoint: Endpoint
         let transport: ContainerPort.Transport
     }
@@ -34,8 +37,8 @@ struct InstanceWatch: Sendable {
 
         /// Who is up before who is about to leave, then the lower id before the higher.
         fileprivate func goesBefore(_ other: Self) -> Bool {
-            func rank(_ offer: Self) -> (Int, String, Endpoint) {
-                (offer.wanted.state == .up ? 0 : 1, offer.id.container, offer.id.endpoint)
+            func rank(_ offer: Self) -> (Int, String, Endpoint, UInt16) {
+                (offer.wanted.state == .up ? 0 : 1, offer.id.container, offer.id.endpoint, offer.id.port)
             }
             return rank(self) < rank(other)
         }
@@ -44,6 +47,8 @@ struct InstanceWatch: Sendable {
     /// What is to be done, and told.
     struct Decision: Sendable {
         var wanted: [Wanted] = []
+        /// What is not fit yet, and may stand all the same where a former process has published it.
+        var tentative: [Wanted] = []
         /// What is believed in no longer while the engine is away.
         var ended: [ID: EngineOutage.End] = [:]
         /// What is published although its port has accepted no connection.
@@ -72,6 +77,9 @@ struct InstanceWatch: Sendable {
 
     private struct Row: Sendable {
         var offer: Offer
+        /// Whether it was there when we came: then a former process may have published it, and a port that we cannot reach
+        /// ourselves must not be gone for as long as `FirstProbe` takes.
+        let isOld: Bool
         /// Nil when it need not pass one.
         var first: FirstProbe?
         /// Whether it has been fit to be published since it was there.
@@ -87,24 +95,28 @@ struct InstanceWatch: Sendable {
     /// In the order in which they were offered.
     private var order: [ID] = []
     private var rows: [ID: Row] = [:]
+    private var hasOffers = false
     private var awaySince: Duration?
 
     // MARK: What happened
 
-    /// - Parameter offers: all that there are, each ID once.
+    /// - Parameter offers: all that there are; of several with one ID the first counts.
     mutating func offered(_ offers: [Offer], now: Duration) {
         var next: [ID: Row] = [:]
-        for offer in offers {
-            var row = rows[offer.id] ?? Row(offer: offer)
+        var kept: [ID] = []
+        for offer in offers where next[offer.id] == nil {
+            var row = rows[offer.id] ?? Row(offer: offer, isOld: !hasOffers)
             row.offer = offer
             // Asked anew when it is not checked any more, or not paused any more.
             if !row.isReady, offer.needsProbe { row.first = row.first ?? FirstProbe(since: now) }
             if !row.isReady, offer.wanted.state == .up, !offer.needsProbe { row.isReady = true }
             if let awaySince, row.outage == nil { row.outage = EngineOutage(since: awaySince) }
             next[offer.id] = row
+            kept.append(offer.id)
         }
-        order = offers.map(\.id)
+        order = kept
         rows = next
+        hasOffers = hasOffers || !kept.isEmpty
         timeReached(now)
     }
 
@@ -130,11 +142,14 @@ struct InstanceWatch: Sendable {
     func decision(now: Duration) -> Decision {
         var decision = Decision()
         var fit: [Row] = []
+        var old: [Offer] = []
         for row in order.compactMap({ rows[$0] }) {
             if let end = row.outage?.end(now: now) {
                 decision.ended[row.offer.id] = end
             } else if row.isReady || row.offer.wanted.state == .draining {
                 fit.append(row)
+            } else if row.isOld {
+                old.append(row.offer)
             }
         }
         let winners = Dictionary(fit.map { ($0.offer.key, $0.offer) }) { $1.goesBefore($0) ? $1 : $0 }
@@ -146,6 +161,8 @@ struct InstanceWatch: Sendable {
             }
             decision.rivals.append(Rivalry(loser: row.offer, winner: winner))
         }
+        decision.tentative = old.filter { winners[$0.key] == nil }
+            .map { Wanted($0.wanted.registration, isTentative: true) }
         return decision
     }
 
@@ -160,16 +177,15 @@ struct InstanceWatch: Sendable {
 
     // MARK: Probing
 
-    /// Takes the probes that are due: whoever takes them carries them out.
+    /// Takes the probes that are due, those first that have waited longest: as many ports that answer nothing as there is
+    /// room for must not keep the others from being asked. Whoever takes them carries them out.
     /// - Parameter limit: so many at most.
     mutating func takeProbes(now: Duration, limit: Int) -> [Probe] {
-        var probes: [Probe] = []
-        for id in order {
-            guard probes.count < limit else { break }
-            guard let (probe, dueAt) = rows[id].flatMap({ Self.next($0, now: now) }), dueAt <= now else { continue }
-            rows[id]?.asking = probe
-            probes.append(probe)
-        }
+        guard limit > 0 else { return [] }
+        let due = order.compactMap { id in rows[id].flatMap { Self.next($0, now: now) } }
+            .filter { $0.dueAt <= now }.sorted { $0.dueAt < $1.dueAt }
+        let probes = due.prefix(limit).map(\.probe)
+        for probe in probes { rows[probe.id]?.asking = probe }
         return probes
     }
 

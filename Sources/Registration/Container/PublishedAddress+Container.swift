@@ -9,8 +9,9 @@ extension PublishedAddress {
     package static let labelName = "legation.address"
 
     /// Decides among several bindings of one port: the first one whose address others can dial, or for which there is one
-    /// of its own family to stand for it (who listens on `0.0.0.0` is not reached by IPv6). An address that an operator
-    /// has given stands for a binding of the other family too when there is no better one.
+    /// of its own family to stand for it (who listens on `0.0.0.0` is not reached by IPv6). The address of a container's label
+    /// stands for a binding of the other family too when there is no better one: it is said of this container alone, and
+    /// may be that of somebody in front of it.
     /// - Parameter bindings: at least one, the best first; instead of `binding`.
     /// - Throws: an error that names the flag that would help with the first of them.
     package func choose(among bindings: [ContainerPort.Binding]) throws(IdentityError) -> Endpoint {
@@ -29,11 +30,12 @@ extension PublishedAddress {
             }
         }
         if let foreign {
-            if label != nil || advertise != nil { return foreign }
+            if label != nil { return foreign }
+            let family = foreign.address.isV4 ? "IPv6" : "IPv4"
             problem = IdentityError(
                 flag: "--advertise",
-                message: "the port is published for \(foreign.address.isV4 ? "IPv6" : "IPv4") only, but the address "
-                    + "that would be published is \(foreign.address)")
+                message: "the port is published for \(family) only, but the address that would be published is "
+                    + "\(foreign.address), where nobody listens; give one of \(family) as well")
         }
         throw problem ?? IdentityError(flag: "--advertise", message: "there is no binding")
     }
@@ -44,5 +46,5 @@ extension PublishedAddress {
     }
 
     /// Whether somebody has said what stands for an address that cannot be published.
-    var isTold: Bool { label != nil || advertise != nil || interface != nil }
+    var isTold: Bool { label != nil || !advertise.isEmpty || interface != nil }
 }

@@ -27,9 +27,9 @@ struct ContainerLabels: Sendable {
     private(set) var unknown: [LabelProblem] = []
 
     init(_ labels: [String: String]) {
-        for (label, value) in labels.sorted(by: { $0.key < $1.key }) where label.hasPrefix(Self.prefix) {
-            read(label, value)
-        }
+        for (label, value) in labels where label.hasPrefix(Self.prefix) { read(label, value) }
+        // The same each time.
+        unknown.sort { $0.label < $1.label }
         // One that claims nothing is none of ours, whatever else it says.
         if general["service"] == nil, !ofPorts.values.contains(where: { $0["service"] != nil }) { unknown = [] }
     }

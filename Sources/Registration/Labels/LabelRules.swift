@@ -17,6 +17,12 @@ package struct LabelRules: Sendable, Hashable {
         case registrator
     }
 
+    /// Ports of one container that may be published: more than any image has that is meant well, and each is a key, a probe and
+    /// what a log says of both.
+    package static let mostClaims = 128
+    /// Problems of one container that are told: whoever mends these sees the others then.
+    package static let mostProblems = 16
+
     /// The services that may be claimed here (`--allow-service`); empty: all.
     package var allowed: [ServicePattern]
     package var compatibility: Compatibility?
@@ -31,40 +37,65 @@ package struct LabelRules: Sendable, Hashable {
 
     /// What a container's labels come to.
     package struct Reading: Sendable, Hashable {
-        /// By port.
+        /// By port; `mostClaims` at most.
         package var claims: [ContainerClaim] = []
+        /// Each once; one more than `mostProblems` at most, which says how many more there are.
         package var problems: [LabelProblem] = []
 
         package init() {}
     }
 
     package func reading(of container: Container) -> Reading {
-        var reading = Reading()
         let own = ContainerLabels(container.labels)
-        reading.problems = own.unknown
-        let claimed = own.claimedPorts(of: container, &reading.problems)
-        for port in claimed {
-            add(to: &reading) { () throws(LabelProblem) in try own.claim(of: port, self) }
+        var problems = own.unknown
+        let claimed = own.claimedPorts(of: container, &problems)
+        var claims: [ContainerClaim] = []
+        var room = Self.mostClaims
+        add(claimed, &claims, &problems, &room) { port throws(LabelProblem) in
+            try own.claim(of: port, self)
         }
         let others = RegistratorLabels(container, self)
-        for port in others.ports(of: container) where !claimed.contains(port) {
-            add(to: &reading) { () throws(LabelProblem) in try others.claim(of: port, self) }
+        let isClaimed = Set(claimed)
+        let rest = others.ports(of: container).filter { !isClaimed.contains($0) }
+        add(rest, &claims, &problems, &room) { port throws(LabelProblem) in
+            try others.claim(of: port, self)
         }
-        reading.claims.sort {
-            PortLabel($0.port, $0.transport) < PortLabel($1.port, $1.transport)
-        }
+        var reading = Reading()
+        reading.claims = claims.sorted { PortLabel($0.port, $0.transport) < PortLabel($1.port, $1.transport) }
+        reading.problems = Self.told(problems)
         return reading
     }
 
+    /// - Parameter room: for so many ports more, whether they can be published or not: what cannot costs time as well.
     private func add(
-        to reading: inout Reading, _ claim: () throws(LabelProblem) -> ContainerClaim?
+        _ ports: [PortLabel], _ claims: inout [ContainerClaim], _ problems: inout [LabelProblem], _ room: inout Int,
+        _ claim: (PortLabel) throws(LabelProblem) -> ContainerClaim?
     ) {
-        do throws(LabelProblem) {
-            if let claim = try claim() { reading.claims.append(claim) }
-        } catch {
-            // One label may concern several ports.
-            if !reading.problems.contains(error) { reading.problems.append(error) }
+        for port in ports {
+            do throws(LabelProblem) {
+                guard let claim = try claim(port) else { continue }
+                guard room > 0 else {
+                    throw LabelProblem(
+                        "port \(port.labelName)", value: claim.service.description,
+                        allowed: "\(Self.mostClaims) ports of one container: this one and those behind it are left out")
+                }
+                claims.append(claim)
+            } catch {
+                problems.append(error)
+            }
+            guard room > 0 else { return }
+            room -= 1
         }
+    }
+
+    private static func told(_ problems: [LabelProblem]) -> [LabelProblem] {
+        var seen: Set<LabelProblem> = []
+        // One label may concern several ports.
+        let each = problems.filter { seen.insert($0).inserted }
+        guard each.count > mostProblems else { return each }
+        let more = LabelProblem(
+            "and \(each.count - mostProblems) more", value: "", allowed: "what is said of the \(mostProblems) before")
+        return each.prefix(mostProblems) + [more]
     }
 
     /// - Throws: when it is no service's name, or none that may be claimed here.

@@ -20,20 +20,21 @@ struct PortLabel: Sendable, Hashable, Comparable {
 
     /// From a label's name: one form only, so that no two labels mean the same.
     init?(name: some StringProtocol) {
-        self.init(name, separators: ["-"])
+        self.init(name, separators: "-")
         guard String(name) == labelName else { return nil }
     }
 
     /// From a label's value.
-    init?(value: some StringProtocol) { self.init(value, separators: ["/", "-"]) }
+    init?(value: some StringProtocol) { self.init(value, separators: "/-") }
 
-    private init?(_ text: some StringProtocol, separators: Set<Character>) {
-        let digits = text.prefix { !separators.contains($0) }
-        let rest = text.dropFirst(digits.count)
-        guard digits.utf8.allSatisfy({ (48...57).contains($0) }), digits.utf8.first != UInt8(ascii: "0"),
-            let number = UInt16(digits)
+    private init?(_ text: some StringProtocol, separators: StaticString) {
+        let bytes = Array(text.utf8)
+        let digits = bytes.prefix { (48...57).contains($0) }
+        let rest = bytes.dropFirst(digits.count)
+        guard digits.first != UInt8(ascii: "0"), let number = UInt16(String(decoding: digits, as: UTF8.self)),
+            rest.first.map({ separators.description.utf8.contains($0) }) ?? true
         else { return nil }
-        switch rest.dropFirst() {
+        switch String(decoding: rest.dropFirst(), as: UTF8.self) {
         case "" where rest.isEmpty: self.init(number, .tcp)
         case "tcp": self.init(number, .tcp)
         case "udp": self.init(number, .udp)
@@ -44,6 +45,7 @@ struct PortLabel: Sendable, Hashable, Comparable {
     var labelName: String { transport == .tcp ? "\(number)" : "\(number)-\(transport.rawValue)" }
 
     static func < (left: Self, right: Self) -> Bool {
-        (left.number, left.transport.rawValue) < (right.number, right.transport.rawValue)
+        if left.number != right.number { return left.number < right.number }
+        return left.transport.rawValue < right.transport.rawValue
     }
 }

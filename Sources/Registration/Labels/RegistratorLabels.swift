@@ -9,14 +9,23 @@ import ServiceModel
 /// whatever its transport.
 ///
 /// As registrator 7 reads them: names in any case, a port's own before the container's, and of those a label before a
-/// variable of the environment. An empty one is none, but hides those that come after it.
+/// variable of the environment. An empty one is none, but hides those that come after it. Of variables only those count that
+/// mean something: whoever runs a database next to a service may well call its password SERVICE_PASSWORD, and not even a
+/// name is shown in a log that cannot be used.
 struct RegistratorLabels: Sendable {
     private static let prefix = "SERVICE_"
     private static let udpTag = "udp"
+    private static let names: Set = ["name", "id", "tags", "ignore"]
 
     private struct Given {
         let label: String
         let value: String
+        /// Whether it is one of the environment.
+        var isVariable = false
+
+        func problem(_ allowed: String) -> LabelProblem {
+            LabelProblem(label, value: isVariable ? "not shown, of the environment" : value, allowed: allowed)
+        }
     }
 
     /// By name in lower case.
@@ -31,22 +40,26 @@ struct RegistratorLabels: Sendable {
         let ports = container.ports.filter { rules.network != nil || ($0.binding?.port ?? 0) > 0 }
         isPublished = Set(ports.filter { $0.transport != .sctp }.map { PortLabel($0.number, $0.transport) })
         let variables = rules.compatibility == .registrator ? container.environment : [:]
-        for source in [variables, container.labels] {
-            for (label, value) in source.sorted(by: { $0.key < $1.key }) where label.hasPrefix(Self.prefix) {
-                read(label, value)
+        for (source, isVariable) in [(variables, true), (container.labels, false)] {
+            // In order, since names that differ by case are one.
+            let own = source.filter { $0.key.hasPrefix(Self.prefix) }.sorted { $0.key < $1.key }
+            for (label, value) in own {
+                read(Given(label: label, value: value, isVariable: isVariable))
             }
         }
     }
 
-    private mutating func read(_ label: String, _ value: String) {
-        let given = Given(label: label, value: value)
-        let key = label.dropFirst(Self.prefix.count).lowercased()
+    private mutating func read(_ given: Given) {
+        let key = given.label.dropFirst(Self.prefix.count).lowercased()
         let digits = key.prefix { $0 != "_" }
-        guard digits.count < key.count, let port = UInt16(digits) else {
-            general[key] = given
-            return
+        let port = digits.count < key.count ? UInt16(digits) : nil
+        let name = port == nil ? key : String(key.dropFirst(digits.count + 1))
+        guard !given.isVariable || Self.names.contains(name) else { return }
+        if let port {
+            ofPorts[port, default: [:]][name] = given
+        } else {
+            general[name] = given
         }
-        ofPorts[port, default: [:]][String(key.dropFirst(digits.count + 1))] = given
     }
 
     /// The ports that may be claimed. What a container on the host's network listens on nobody lists: there those that
@@ -66,18 +79,24 @@ struct RegistratorLabels: Sendable {
         guard var name else { return nil }
         // The name stands for several ports, so each gets one of its own.
         if isPublished.count > 1, own["name"] == nil {
-            name = Given(label: name.label, value: "\(name.value)-\(port.number)")
+            name = Given(label: name.label, value: "\(name.value)-\(port.number)", isVariable: name.isVariable)
         }
-        let service = try rules.service(name.value, label: name.label)
+        let service = try service(name, rules)
         let id = given["id"]
-        if let id, !InstanceName.isAllowed(id.value) {
-            throw LabelProblem(id.label, value: id.value, allowed: InstanceName.allowedForm)
-        }
+        if let id, !InstanceName.isAllowed(id.value) { throw id.problem(InstanceName.allowedForm) }
         let tags = Self.tags(given["tags"]?.value ?? "") + (port.transport == .udp ? [Self.udpTag] : [])
-        let meta = given.filter { !["name", "id", "tags"].contains($0.key) }.mapValues(\.value)
+        let meta = given.filter { !Self.names.contains($0.key) }.mapValues(\.value)
         return ContainerClaim(
             service: service, port: port.number, transport: port.transport,
             fields: RecordFields(tags: tags, meta: meta), instance: id?.value, network: rules.network)
+    }
+
+    private func service(_ name: Given, _ rules: LabelRules) throws(LabelProblem) -> ServiceName {
+        do throws(LabelProblem) {
+            return try rules.service(name.value, label: name.label)
+        } catch {
+            throw name.problem(error.allowed)
+        }
     }
 
     /// What registrator calls a container that does not say: its image without registry, tag and digest.
@@ -86,9 +105,9 @@ struct RegistratorLabels: Sendable {
         guard !image.isEmpty else { return nil }
         let last = image.split(separator: "/").last ?? ""
         let name = last.prefix { $0 != ":" && $0 != "@" }
-        // An image whose name was taken by a newer one goes by its id.
+        // Who makes a container of an image's id has given it no name.
         guard !name.isEmpty, !image.hasPrefix("sha256:") else {
-            throw LabelProblem("SERVICE_NAME", value: "", allowed: "a name: the container's image has none any more")
+            throw LabelProblem("SERVICE_NAME", value: "", allowed: "a name: the container's image has none")
         }
         return Given(label: "SERVICE_NAME", value: String(name))
     }

@@ -74,6 +74,8 @@ struct LabContainerTests {
                     try await host.runID(at: proxy.endpoint) == secondID
                 }
             }
+            let shown = [key: try await host.published("redis", 6379)]
+            try await waitFor("the registry to be what docker shows") { try await lab.isEqual(shown, count: 1) }
         }
     }
 
@@ -138,6 +140,8 @@ struct LabContainerTests {
                 try await lab.awaits(host.key(of: "redis"), at: redis)
                 #expect(changes.all.map(\.key.state) == ["draining", "up"])
             }
+            let shown = [host.key(of: "redis"): try await host.published("redis", 6379)]
+            #expect(try await lab.isEqual(shown, count: 1))
         }
     }
 

@@ -9,12 +9,12 @@ import Testing
 /// Where a container is published.
 @Suite struct ContainerAddressTests {
     private func choose(
-        _ bindings: [String], label: String? = nil, advertise: String? = nil, interface: String? = nil,
+        _ bindings: [String], label: String? = nil, advertise: String..., interface: String? = nil,
         loopback: Bool = false, source: String? = "10.9.9.9", containers: [String] = []
     ) throws -> String {
         let interfaces = ["eth0": ["fd00::5", "10.5.5.5"], "six": ["fd00::6"]]
         var address = PublishedAddress(
-            binding: nil, advertise: advertise.flatMap { IPAddress($0) }, interface: interface,
+            binding: nil, advertise: advertise.compactMap { IPAddress($0) }, interface: interface,
             allowsLoopback: loopback,
             addressesOfInterface: { (interfaces[$0] ?? []).compactMap { IPAddress($0) } },
             sourceAddress: { source.flatMap { IPAddress($0) } })
@@ -44,9 +44,41 @@ import Testing
         #expect(try choose(["0.0.0.0:1", "[::]:2"], advertise: "fd00::9") == "[fd00::9]:2")
     }
 
-    @Test func whatAnOperatorGivesStandsForTheOtherFamilyToo() throws {
-        #expect(try choose(["0.0.0.0:1"], advertise: "fd00::9") == "[fd00::9]:1")
+    /// One of each family, in whatever order.
+    @Test func whatIsAdvertisedStandsForItsFamily() throws {
+        for (first, second) in [("10.3.3.3", "fd00::9"), ("fd00::9", "10.3.3.3")] {
+            #expect(try choose(["0.0.0.0:1"], advertise: first, second) == "10.3.3.3:1")
+            #expect(try choose(["[::]:1"], advertise: first, second) == "[fd00::9]:1")
+            #expect(try choose(["127.0.0.1:1"], advertise: first, second) == "10.3.3.3:1")
+            #expect(try choose(["[::1]:1"], advertise: first, second) == "[fd00::9]:1")
+            #expect(try choose(["0.0.0.0:1", "[::]:2"], advertise: first, second) == "10.3.3.3:1")
+        }
+    }
+
+    /// Nobody listens there.
+    @Test(arguments: [
+        ("0.0.0.0:1", "fd00::9", "IPv4"), ("[::]:1", "10.3.3.3", "IPv6"), ("127.0.0.1:1", "fd00::9", "IPv4"),
+    ])
+    func whatIsAdvertisedStandsForNoOtherFamily(_ binding: String, _ advertise: String, _ family: String) throws {
+        let error = #expect(throws: IdentityError.self) { try choose([binding], advertise: advertise) }
+        #expect(error?.flag == "--advertise")
+        #expect(error?.message.contains("published for \(family) only") == true)
+    }
+
+    @Test func aContainersLabelStandsForTheOtherFamilyToo() throws {
         #expect(try choose(["[::]:1"], label: "10.2.2.2") == "10.2.2.2:1")
+        #expect(try choose(["[::]:1"], label: "10.2.2.2", advertise: "fd00::9") == "10.2.2.2:1")
+    }
+
+    /// Of what listens here without a container.
+    @Test(arguments: [("0.0.0.0", "10.3.3.3"), ("::", "fd00::9"), ("10.1.1.1", "10.1.1.1")])
+    func anAddressIsReplacedByThatOfItsFamily(_ binding: String, _ published: String) throws {
+        for advertise in [["10.3.3.3", "fd00::9"], ["fd00::9", "10.3.3.3"]] {
+            let address = PublishedAddress(
+                binding: IPAddress(binding), advertise: advertise.compactMap { IPAddress($0) },
+                addressesOfInterface: { _ in [] }, sourceAddress: { nil })
+            #expect(try address.choose().description == published)
+        }
     }
 
     @Test func aBindingThatCannotBePublishedGivesWayToOneThatCan() throws {

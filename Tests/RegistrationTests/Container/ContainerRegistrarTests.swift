@@ -161,6 +161,65 @@ import Testing
         }
     }
 
+    private func former(_ harness: ContainerHarness, says record: String) async throws -> RegistryLease {
+        let lease = harness.memory.grant(timeToLive: .seconds(10))
+        try await harness.put(ContainerHarness.key, text: record, lease: lease)
+        return lease
+    }
+
+    /// A port that we cannot reach ourselves is published after 10 s, longer than a former process's lease may live.
+    @Test func whatAFormerProcessPublishedNeedNotAcceptAnew() async throws {
+        let harness = try ContainerHarness()
+        harness.prober.answer(false)
+        let lease = try await former(harness, says: #"{"v":1,"host":"10.77.0.1","port":32768,"node":"hostA"}"#)
+        try await harness.running {
+            harness.list(try Engine.redis())
+            try await harness.until(ContainerHarness.key) { record, entry in entry.lease != lease }
+            harness.memory.revoke(lease)
+            try await eventually { !harness.prober.asked.isEmpty }
+            #expect(try await harness.states() == ["up", "up"])
+            // It is a container like another from then on.
+            await harness.idle()
+            harness.list(try Engine.redis(.exited))
+            try await harness.until(first, .draining)
+        }
+    }
+
+    @Test(arguments: [
+        #"{"v":1,"host":"10.77.0.1","port":1,"node":"hostA"}"#,
+        #"{"v":1,"host":"10.77.0.1","port":32768,"node":"hostA","state":"draining"}"#,
+        #"{"v":1,"host":"10.77.0.1","port":32768,"node":"hostB"}"#,
+    ])
+    func whatAFormerProcessDidNotPublishSoHasToAccept(_ record: String) async throws {
+        let harness = try ContainerHarness()
+        harness.prober.answer(false)
+        let lease = try await former(harness, says: record)
+        try await harness.running {
+            harness.list(try Engine.redis())
+            try await eventually { harness.prober.asked.count == 1 }
+            await harness.idle()
+            #expect(try await harness.entry()?.lease == lease)
+            harness.memory.revoke(lease)
+            harness.prober.answer(true)
+            await harness.advance(by: .milliseconds(200))
+            try await harness.until(first)
+        }
+    }
+
+    /// Another port of the container may be reached at the same address.
+    @Test(arguments: [["127.0.0.1:8080", "127.0.0.2:8080"], ["0.0.0.0:8080", "[::]:8080"]])
+    func thePortOfOneContainerIsPublishedWhateverItsOthersAre(_ bindings: [String]) async throws {
+        let harness = try ContainerHarness { $0.advertise = [IPAddress("10.88.0.1")].compactMap(\.self) }
+        let ports = [
+            ContainerPort(6379, binding: try Engine.binding(bindings[0])),
+            ContainerPort(6380, binding: try Engine.binding(bindings[1])),
+        ]
+        try await harness.running {
+            harness.list(Container(id: Engine.redisID, names: ["redis"], state: .running, ports: ports))
+            try await harness.until("10.88.0.1:8080")
+        }
+    }
+
     @Test func asksForTheSourceAddressOnlyWhenItIsNeeded() async throws {
         let harness = try ContainerHarness(source: "10.66.0.9")
         try await harness.running {

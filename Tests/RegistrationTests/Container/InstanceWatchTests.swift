@@ -27,10 +27,11 @@ import Testing
 
     private func offer(
         _ endpoint: String = "10.77.0.1:32768", _ state: InstanceRecord.State = .up, isChecked: Bool = false,
-        _ transport: ContainerPort.Transport = .tcp, container: String = "c"
+        _ transport: ContainerPort.Transport = .tcp, container: String = "c", port: UInt16 = 6379
     ) throws -> Offer {
-        let registration = try Fixture.registration(instance: "\(container):\(endpoint)", at: endpoint)
-        let id = InstanceWatch.ID(container: container, endpoint: registration.endpoint, transport: transport)
+        let registration = try Fixture.registration(instance: "\(container):\(endpoint):\(port)", at: endpoint)
+        let id = InstanceWatch.ID(
+            container: container, port: port, endpoint: registration.endpoint, transport: transport)
         return Offer(id: id, wanted: Wanted(registration, state), isChecked: isChecked)
     }
 
@@ -87,6 +88,23 @@ import Testing
         #expect(watch.nextProbe(now: .seconds(20)) == nil && watch.deadline(now: .seconds(20)) == .seconds(140))
     }
 
+    /// Who was there when we came, and may have been published by a former process.
+    @Test func whoWasThereBeforeUsMayStandUntilItIsKnownToBeFit() throws {
+        func tentative(_ watch: InstanceWatch) -> [String] {
+            let wanted = watch.decision(now: .zero).tentative
+            #expect(wanted.allSatisfy { $0.isTentative && $0.state == .up })
+            return wanted.map(\.registration.endpoint.description)
+        }
+        var watch = InstanceWatch()
+        watch.offered([], now: .zero)
+        watch.offered([try offer(), try offer("10.77.0.1:2", .draining)], now: .zero)
+        #expect(tentative(watch) == ["10.77.0.1:32768"])
+        watch.offered([try offer(), try offer("10.77.0.1:3")], now: .zero)
+        #expect(tentative(watch) == ["10.77.0.1:32768"], "not who has come since")
+        ask(&watch, true, .zero)
+        #expect(tentative(watch).isEmpty && published(watch).count == 2)
+    }
+
     @Test(arguments: [(true, ContainerPort.Transport.tcp), (false, .udp)])
     func whatIsCheckedOrCannotBeAskedIsPublishedAtOnce(
         _ isChecked: Bool, _ transport: ContainerPort.Transport
@@ -135,13 +153,45 @@ import Testing
         #expect(published(watch) == ["10.77.0.1:2 up"])
     }
 
+    /// As many as are asked at once may answer nothing, each for a second: longer than until it is asked again.
+    @Test func whoHasWaitedLongestIsAskedFirst() throws {
+        var watch = InstanceWatch()
+        watch.offered(try (1...5).map { try offer("10.77.0.1:\($0)") }, now: .zero)
+        var asked: [UInt16] = []
+        for second in 0..<4 {
+            let probes = watch.takeProbes(now: .seconds(second), limit: 2)
+            for probe in probes { watch.probed(probe, false, now: .seconds(second + 1)) }
+            asked += probes.map(\.id.endpoint.port)
+        }
+        #expect(asked == [1, 2, 3, 4, 5, 1, 2, 3])
+    }
+
+    // MARK: Two at one address
+
+    /// What stands for two loopback bindings of one container is one address.
+    @Test func twoPortsOfOneContainerAtOneAddressAreTwoInstances() throws {
+        var watch = InstanceWatch()
+        watch.offered([try offer(port: 80), try offer(port: 81)], now: .zero)
+        let asked = ask(&watch, true, .zero)
+        #expect(asked.map(\.description) == ["10.77.0.1:32768", "10.77.0.1:32768"])
+        let instances = watch.decision(now: .zero).wanted.map(\.registration.instance)
+        #expect(instances == ["c:10.77.0.1:32768:80", "c:10.77.0.1:32768:81"])
+    }
+
+    @Test func whatIsOfferedTwiceCountsOnce() throws {
+        var watch = InstanceWatch()
+        watch.offered([try offer(isChecked: true), try offer(isChecked: true)], now: .zero)
+        #expect(published(watch) == ["10.77.0.1:32768 up"] && watch.decision(now: .zero).rivals.isEmpty)
+    }
+
     // MARK: Two for one key
 
     private func claim(
         _ container: String, _ state: InstanceRecord.State = .up, isChecked: Bool = true, port: Int = 1
     ) throws -> Offer {
         let registration = try Fixture.registration(instance: "one", at: "10.77.0.1:\(port)")
-        let id = InstanceWatch.ID(container: container, endpoint: registration.endpoint, transport: .tcp)
+        let id = InstanceWatch.ID(
+            container: container, port: 6379, endpoint: registration.endpoint, transport: .tcp)
         return Offer(id: id, wanted: Wanted(registration, state), isChecked: isChecked)
     }
 

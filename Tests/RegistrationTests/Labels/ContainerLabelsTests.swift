@@ -68,6 +68,35 @@ import Testing
             ])
     }
 
+    /// Whoever may start a container must not get the registry filled by it, or the log.
+    @Test(.timeLimit(.minutes(1))) func oneContainerMayNotClaimWithoutEnd() throws {
+        func reading(_ service: String, _ ports: Int) throws -> LabelRules.Reading {
+            let labels = (1...ports).map { ("legation.\($0).service", service) }
+            let container = try Labelled.container(Dictionary(uniqueKeysWithValues: labels))
+            return LabelRules().reading(of: container)
+        }
+        let many = try reading("a", 65_535)
+        #expect(many.claims.map(\.port) == Array(1...128))
+        #expect(many.problems.map { "\($0.label)=\($0.value)" } == ["port 129=a"])
+        let wrong = try reading("a b", 1_000)
+        #expect(wrong.claims.isEmpty)
+        #expect(wrong.problems.first?.label == "legation.1.service" && wrong.problems.count == 17)
+        #expect(wrong.problems.last?.label == "and 113 more")
+    }
+
+    @Test func aPortThatNobodyClaimsTakesNoRoom() throws {
+        var labels = Dictionary(uniqueKeysWithValues: (1...128).map { ("legation.\($0).service", "a") })
+        let ports = (1...200).map { "0.0.0.0:\($0)->\($0)/tcp" }
+        let full = LabelRules().reading(of: try Labelled.container(labels, ports: ports))
+        #expect(full.claims.count == 128 && full.problems.isEmpty)
+        labels["SERVICE_200_NAME"] = "b"
+        let over = LabelRules().reading(of: try Labelled.container(labels, ports: ports))
+        #expect(over.claims.count == 128 && over.problems.map(\.label) == ["port 200"])
+        labels["legation.128.service"] = nil
+        let both = LabelRules().reading(of: try Labelled.container(labels, ports: ports))
+        #expect(both.claims.count == 128 && both.claims.last?.port == 200 && both.problems.isEmpty)
+    }
+
     @Test func metaMayBeCalledLikeAField() throws {
         let labels = ["legation.service": "a", "legation.meta.host": "x", "legation.meta.a.b": "007"]
         #expect(try Labelled.claims(try Labelled.container(labels)) == [#"6379/tcp a meta={"a.b":"007","host":"x"}"#])

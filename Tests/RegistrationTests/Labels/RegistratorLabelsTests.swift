@@ -132,4 +132,34 @@ import Testing
         #expect(try claims([:], ["SERVICE_80_TAGS": "a", "SERVICE_TAGS": "b"]) == ["80/tcp nginx tags=a"])
         #expect(try claims([:], ["SERVICE_IGNORE": "1"]).isEmpty)
     }
+
+    /// As registrator 7 reads them: the environment first, labels over it.
+    @Test func aLabelOfOnePortGoesBeforeItsVariable() throws {
+        let container = try Labelled.container(
+            ["SERVICE_80_NAME": "label", "SERVICE_80_TAGS": "a"], ports: ["0.0.0.0:1->80/tcp"],
+            environment: ["SERVICE_80_NAME": "env", "SERVICE_80_TAGS": "b", "SERVICE_80_ID": "i"])
+        #expect(try Labelled.claims(container, compatible) == ["80/tcp label tags=a instance=i"])
+    }
+
+    /// Anybody's password may be called like a label.
+    @Test func ofTheEnvironmentNothingIsMetadata() throws {
+        let variables = [
+            "SERVICE_PASSWORD": "p", "SERVICE_80_TOKEN": "t", "SERVICE_NAME": "web", "SERVICE_80_TAGS": "a",
+            "SERVICE_80_ID": "i", "SERVICE_CHECK_HTTP": "/up", "SERVICE_443_IGNORE": "1", "service_name": "other",
+        ]
+        let container = try Labelled.container(["SERVICE_REGION": "eu"], ports: Self.two, environment: variables)
+        let claims = try Labelled.claims(container, compatible)
+        #expect(claims == [#"80/tcp web-80 tags=a meta={"region":"eu"} instance=i"#])
+    }
+
+    @Test(arguments: ["SERVICE_NAME", "SERVICE_6379_NAME", "SERVICE_ID"])
+    func aVariableThatCannotBeUsedIsToldWithoutItsValue(_ name: String) throws {
+        let container = try Labelled.container(
+            ["SERVICE_TAGS": "a"], image: "redis", environment: [name: "a/secret value"])
+        let reading = compatible.reading(of: container)
+        #expect(reading.claims.isEmpty && reading.problems.map(\.label) == [name])
+        #expect(reading.problems.map(\.value) == ["not shown, of the environment"])
+        let labelled = compatible.reading(of: try Labelled.container([name: "a/b c"], image: "redis"))
+        #expect(labelled.problems.map(\.value) == ["a/b c"])
+    }
 }
