@@ -91,7 +91,7 @@ extension EndpointTable {
             guard let place = layout.parse(key), place.service == service else { throw .key }
             return place.node
         }
-        guard key.utf8.count <= KeyLayout.maximumKeyLength, key.utf8.starts(with: "\(prefix)/".utf8) else { throw .key }
+        guard KeyLayout.remainder(of: key, below: "\(prefix)/") != nil else { throw .key }
         return nil
     }
 

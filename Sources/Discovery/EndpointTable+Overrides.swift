@@ -21,7 +21,7 @@ extension EndpointTable {
     /// - Parameter overrides: all words about this service that have not ended, by instance; `*` for the others. What
     ///   takes an instance out takes new connections only.
     package mutating func overridesChanged(
-        to overrides: [String: Override], now: Duration
+        to overrides: [EntryKey: Override], now: Duration
     ) -> [EndpointAction] {
         guard overrides != self.overrides else { return [] }
         forgetDepartures(now)
@@ -53,12 +53,17 @@ extension EndpointTable {
 
     func override(ofKey key: String) -> Override? {
         guard !overrides.isEmpty, let instance = instance(ofKey: key) else { return nil }
-        return overrides[instance] ?? overrides[OverrideRecord.everyInstance]
+        return overrides[EntryKey(instance)] ?? overrides[Self.every]
     }
+
+    private static let every = EntryKey(OverrideRecord.everyInstance)
 
     /// What an instance is called in an override's key: of a key elsewhere, all that is behind the prefix.
     private func instance(ofKey key: String) -> String? {
         guard let prefix = source.prefix else { return layout.parse(key)?.instance }
-        return String(key.dropFirst(prefix.count + 1)).replacing("/", with: "%2F")
+        // Bytes: a slash and an accent behind it are one Character.
+        let parts = key.utf8.dropFirst(prefix.utf8.count + 1)
+            .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        return parts.map { String(Substring($0)) }.joined(separator: "%2F")
     }
 }

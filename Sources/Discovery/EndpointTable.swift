@@ -75,7 +75,7 @@ package struct EndpointTable: Sendable {
     /// Who takes over while nothing is left.
     var substitute: RetiredInstance?
     /// What operators say, by instance.
-    var overrides: [String: Override] = [:]
+    var overrides: [EntryKey: Override] = [:]
     /// Our own listeners: never dialled, whatever the registry says.
     var ownEndpoints: Set<Endpoint> = []
     /// Departures that rule 3 has to decide on.

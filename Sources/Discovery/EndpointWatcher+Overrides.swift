@@ -22,7 +22,7 @@ extension EndpointWatcher {
             do {
                 let listing = try await store.list(range)
                 log.readable(range)
-                let standing = Dictionary(uniqueKeysWithValues: listing.entries.map { ($0.key, $0) })
+                let standing = Self.standing(listing)
                 carryOver(standing)
                 try await watchOverrides(range, from: listing.revision + 1, beside: standing)
                 backoff.reset()
@@ -38,7 +38,7 @@ extension EndpointWatcher {
 
     /// Returns after `overridesInterval` at the latest.
     private func watchOverrides(
-        _ range: RegistryRange, from revision: Int64, beside before: [String: RegistryEntry]
+        _ range: RegistryRange, from revision: Int64, beside before: [EntryKey: RegistryEntry]
     ) async throws {
         try await store.withWatch(range, from: revision) { events in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -56,20 +56,25 @@ extension EndpointWatcher {
         }
     }
 
-    private static func fold(_ event: RegistryEvent, into standing: inout [String: RegistryEntry]) {
+    private static func fold(_ event: RegistryEvent, into standing: inout [EntryKey: RegistryEntry]) {
         switch event {
-        case .reset(let listing): standing = Dictionary(uniqueKeysWithValues: listing.entries.map { ($0.key, $0) })
+        case .reset(let listing): standing = Self.standing(listing)
         case .changes(_, let changes):
             for change in changes {
                 switch change {
-                case .upsert(let entry): standing[entry.key] = entry
-                case .remove(let key): standing[key] = nil
+                case .upsert(let entry): standing[EntryKey(entry.key)] = entry
+                case .remove(let key): standing[EntryKey(key)] = nil
                 }
             }
         }
     }
 
-    private func carryOver(_ standing: [String: RegistryEntry]) {
+    /// By bytes, and never unique for granted: a store may show two keys that are not text as one.
+    private static func standing(_ listing: RegistryListing) -> [EntryKey: RegistryEntry] {
+        Dictionary(listing.entries.map { (EntryKey($0.key), $0) }, uniquingKeysWith: { $1 })
+    }
+
+    private func carryOver(_ standing: [EntryKey: RegistryEntry]) {
         let wallClock = Date.now
         apply { tables, now in
             let (words, problems) = OverrideWords.parse(

@@ -81,7 +81,7 @@ extension ServiceReport {
     /// - Returns: a report for each service that has a key, by name, and the keys that belong to none.
     package static func fold(
         _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:],
-        overrides: [ServiceName: [String: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,
+        overrides: [ServiceName: [EntryKey: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,
         source: (ServiceName) -> EntrySource = { _ in EntrySource() },
         selection: (ServiceName) -> Selection = { _ in Selection() }
     ) -> (services: [ServiceReport], unplaced: [SkippedRow]) {

@@ -175,7 +175,7 @@ struct ServiceTables: Sendable {
 
     /// - Parameter overrides: all words there are, by service and instance.
     mutating func overridesChanged(
-        to overrides: [ServiceName: [String: EndpointTable.Override]], now: Duration
+        to overrides: [ServiceName: [EntryKey: EndpointTable.Override]], now: Duration
     ) -> [Order] {
         tables.keys.sorted().flatMap { service in
             with(service) { $0.overridesChanged(to: overrides[service] ?? [:], now: now) }

@@ -104,6 +104,23 @@ import Testing
         #expect(Date.now >= (try Date(until, strategy: .iso8601)))
     }
 
+    /// Swift takes two spellings of é for one string; for the registry they are two keys, and two instances.
+    @Test func keysThatLookTheSameAreTwoWords() async throws {
+        let harness = try WatcherHarness()
+        let (composed, apart) = ("/services-overrides/redis/\u{e9}", "/services-overrides/redis/e\u{301}")
+        try await say(harness, composed, #"{"state":"draining"}"#)
+        try await say(harness, apart, #"{"weight":7}"#)
+        try await harness.put([(TableHarness.key("\u{e9}"), one), (TableHarness.key("e\u{301}"), two)])
+        try await harness.running {
+            try await harness.until([two])
+            #expect(harness.seen.newest()?.instances.map(\.weight) == [7])
+            // Their end is told apart as well.
+            try await say(harness, composed, nil)
+            try await harness.until([one, two])
+            try await eventually { harness.seen.newest()?.instances.map(\.weight).sorted() == [7, 100] }
+        }
+    }
+
     /// As for a role that may read nothing but the services.
     @Test func goesWithoutWhatItMayNotRead() async throws {
         let harness = try WatcherHarness()

@@ -6,6 +6,10 @@ import Registry
 import ServiceModel
 import Testing
 
+extension EntryKey: ExpressibleByStringLiteral {
+    public init(stringLiteral text: String) { self.init(text) }
+}
+
 /// An `EndpointTable` at work: a registry of one service with revisions and leases, backends that accept or not, and time.
 ///
 /// Instance `n` stands under the key `<prefix>/redis/n` and listens at 10.0.0.n:6379 unless told otherwise.
@@ -118,7 +122,7 @@ struct TableHarness {
         act(table.resolved(name, to: addresses, now: now))
     }
 
-    mutating func say(_ overrides: [String: EndpointTable.Override]) {
+    mutating func say(_ overrides: [EntryKey: EndpointTable.Override]) {
         act(table.overridesChanged(to: overrides, now: now))
     }
 
