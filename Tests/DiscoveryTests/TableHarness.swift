@@ -28,17 +28,21 @@ struct TableHarness {
     private(set) var leaseQuestions: [(lease: RegistryLease, question: Int)] = []
     private(set) var probes: [(endpoint: Endpoint, question: Int)] = []
     private(set) var notices: [EndpointNotice] = []
-    private var allocator = InstanceAllocator()
+    private var allocator: InstanceAllocator
 
-    /// - Parameter isListed: whether an empty listing is in.
+    /// - Parameters:
+    ///   - isListed: whether an empty listing is in.
+    ///   - capacity: slots.
     init(
         hold: Duration = .seconds(60), policy: TargetPolicy = TargetPolicy(), selection: Selection = Selection(),
-        source: EntrySource = EntrySource(), isListed: Bool = true
+        source: EntrySource = EntrySource(), absence: AbsencePolicy = AbsencePolicy(), isListed: Bool = true,
+        capacity: Int = InstanceAllocator.standardCapacity
     ) throws {
+        allocator = InstanceAllocator(capacity: capacity)
         let service = try #require(ServiceName("redis"))
         table = EndpointTable(
-            service: service, layout: Self.layout, policy: policy, hold: hold, source: source,
-            selection: selection)
+            service: service, layout: Self.layout, policy: policy, hold: hold, absence: absence,
+            source: source, selection: selection)
         if isListed { act(table.reset(RegistryListing(revision: 1, entries: []), now: .zero)) }
     }
 
