@@ -23,7 +23,8 @@ struct Departure: Sendable {
 
     /// The last key that stood for it.
     let key: EntryKey
-    let member: Member
+    /// As an operator's word has it now.
+    var member: Member
     let lease: RegistryLease?
     let modRevision: Int64
     /// When its key went.

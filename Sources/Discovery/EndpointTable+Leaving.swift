@@ -54,7 +54,12 @@ extension EndpointTable {
         if let endpoint = questions.removeValue(forKey: question), let departure = departures[endpoint],
             departure.question == question, departure.until > now || groups[endpoint] != nil
         {
-            if accepts { keep(endpoint, departure, now) } else { refuse(endpoint, departure) }
+            // One that an operator has taken out meanwhile does not come back.
+            if accepts, departure.member.isWilling {
+                keep(endpoint, departure, now)
+            } else {
+                refuse(endpoint, departure)
+            }
         }
         return finish(now)
     }

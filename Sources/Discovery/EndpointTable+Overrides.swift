@@ -35,7 +35,25 @@ extension EndpointTable {
             replace(key, old, with: entry)
             move(key, from: before, to: after)
         }
+        overrideDepartures()
         return finish(now)
+    }
+
+    /// What is held has no key that could be drained; to an operator it is an instance like any other.
+    private mutating func overrideDepartures() {
+        for (endpoint, departure) in departures {
+            let member = overridden(departure.member, key: departure.key.text)
+            guard member != departure.member else { continue }
+            departures[endpoint]?.member = member
+            guard groups[endpoint]?.keys.isEmpty ?? false else { continue }
+            guard member.isWilling else {
+                endDeparture(endpoint, .drained)
+                continue
+            }
+            groups[endpoint]?.member = member
+            touched.insert(endpoint)
+            hasChanged = true
+        }
     }
 
     /// Words whose time is over.

@@ -25,16 +25,23 @@ extension EndpointWatcher {
         if let store = configuration.lastGood, !unlisted.isEmpty {
             do {
                 if let lastGood = try store.load() {
-                    apply { $0.restore(lastGood, now: $1) }
-                    log.tookUp(lastGood, now: .now)
+                    let wallClock = wallClock()
+                    apply { tables, now in
+                        let words = Self.words(lastGood, wallClock: wallClock, now: now)
+                        return tables.restore(lastGood, words: words, now: now)
+                    }
+                    log.tookUp(lastGood, now: wallClock)
                 }
             } catch {
                 log.refusedLastGood("\(error)")
             }
         }
+        goWithoutOverrides()
         while true {
             let waiting = unlisted
             if waiting.isEmpty { return }
+            // First, as everywhere: what they take out is not to be used for a moment.
+            await presumeOverrides()
             for scope in scopes where scope.services.contains(where: waiting.contains) {
                 // Whatever fails here, `follow` tells why.
                 guard let listing = try? await self.store.listUnconfirmed(scope.range) else { continue }
@@ -60,7 +67,7 @@ extension EndpointWatcher {
             let begun = elapsed()
             let savedAt = Date.now.formatted(.iso8601)
             if let lastGood = state.withLock({ $0.tables.lastGood(of: store.origin, savedAt: savedAt) }),
-                lastGood.services != saved?.services
+                lastGood.services != saved?.services || lastGood.words != saved?.words
             {
                 do {
                     try store.save(lastGood)

@@ -13,7 +13,7 @@ extension EndpointWatcher {
     private static let overridesInterval = Duration.seconds(60)
 
     /// Follows the operators' words for ever. What stands is kept while they cannot be read; who may not read them goes
-    /// without.
+    /// without. Until one or the other is known there is no snapshot, but for the time of `patience`.
     func followOverrides() async throws {
         let range = configuration.layout.overridesRange
         var backoff = Backoff.ofReader
@@ -29,6 +29,7 @@ extension EndpointWatcher {
                 delay = .zero
             } catch let error as RegistryError {
                 log.unreadable(range, error)
+                if error.code == .permissionDenied { goWithoutOverrides() }
                 delay = error.code == .permissionDenied ? Self.overridesInterval : backoff.next(random: random())
             }
             try Task.checkCancellation()
@@ -74,16 +75,44 @@ extension EndpointWatcher {
         Dictionary(listing.entries.map { (EntryKey($0.key), $0) }, uniquingKeysWith: { $1 })
     }
 
-    private func carryOver(_ standing: [EntryKey: RegistryEntry]) {
-        let wallClock = Date.now
+    func goWithoutOverrides() {
+        state.withLock { $0.tables.wentWithoutOverrides() }
+        changes.raise()
+    }
+
+    /// What one member knows of them, while the registry as a whole is silent.
+    func presumeOverrides() async {
+        let range = configuration.layout.overridesRange
+        // Whatever fails here, `followOverrides` tells why.
+        guard state.withLock({ $0.tables.hearing != .registry }), let listing = try? await store.listUnconfirmed(range)
+        else { return }
+        carryOver(Self.standing(listing), isPresumed: true)
+    }
+
+    /// - Returns: the words of a file that have not ended.
+    static func words(_ lastGood: LastGood, wallClock: Date, now: Duration) -> ServiceTables.Words {
+        lastGood.words.mapValues { words in
+            let standing = words.compactMap { word -> (EntryKey, EndpointTable.Override)? in
+                guard let standing = try? OverrideWords.standing(word.record, wallClock) else { return nil }
+                return (EntryKey(word.instance), override(standing, now))
+            }
+            return Dictionary(standing, uniquingKeysWith: { $1 })
+        }
+    }
+
+    private static func override(_ standing: OverrideWords.Standing, _ now: Duration) -> EndpointTable.Override {
+        EndpointTable.Override(standing.record, until: standing.left.map { now + $0 })
+    }
+
+    private func carryOver(_ standing: [EntryKey: RegistryEntry], isPresumed: Bool = false) {
+        let wallClock = wallClock()
         apply { tables, now in
             let (words, problems) = OverrideWords.parse(
-                Array(standing.values), layout: configuration.layout, wallClock: wallClock)
+                standing.sorted { $0.key < $1.key }.map(\.value), layout: configuration.layout, wallClock: wallClock)
             log.badOverrides(problems)
-            let overrides = words.mapValues { instances in
-                instances.mapValues { EndpointTable.Override($0.record, until: $0.left.map { now + $0 }) }
-            }
-            return tables.overridesChanged(to: overrides, now: now)
+            let overrides = words.mapValues { $0.mapValues { Self.override($0, now) } }
+            return isPresumed
+                ? tables.overridesPresumed(overrides, now: now) : tables.overridesChanged(to: overrides, now: now)
         }
     }
 }

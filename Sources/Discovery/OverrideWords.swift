@@ -23,14 +23,20 @@ package enum OverrideWords {
             }
             do throws(SkipReason) {
                 let record = try OverrideRecord(decoding: entry.value)
-                let left = try left(record, wallClock)
-                if let left, left <= .zero { continue }
-                words[place.service, default: [:]][EntryKey(place.instance)] = (record, left)
+                guard let standing = try standing(record, wallClock) else { continue }
+                words[place.service, default: [:]][EntryKey(place.instance)] = standing
             } catch {
                 problems.append((entry.key, error))
             }
         }
         return (words, problems)
+    }
+
+    /// - Returns: nil for a word that has ended.
+    static func standing(_ record: OverrideRecord, _ wallClock: Date) throws(SkipReason) -> Standing? {
+        let left = try left(record, wallClock)
+        if let left, left <= .zero { return nil }
+        return (record, left)
     }
 
     private static func left(_ record: OverrideRecord, _ wallClock: Date) throws(SkipReason) -> Duration? {

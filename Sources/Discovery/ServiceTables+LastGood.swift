@@ -15,12 +15,15 @@ extension ServiceTables {
         guard tables.values.allSatisfy(\.isConfirmed) else { return nil }
         return LastGood(
             origin: origin, savedAt: savedAt, revision: revision(of: Array(tables.keys)),
-            services: tables.mapValues { $0.lastGood() })
+            services: tables.mapValues { $0.lastGood() },
+            words: tables.mapValues { $0.lastGoodWords() }.filter { !$0.value.isEmpty })
     }
 
-    mutating func restore(_ lastGood: LastGood, now: Duration) -> [Order] {
-        lastGood.services.sorted { $0.key < $1.key }.flatMap { service, entries in
-            with(service) { $0.restore(entries, now: now) }
-        }
+    /// - Parameter words: those of `lastGood` that have not ended: first, so that nobody is used whom they take out.
+    mutating func restore(_ lastGood: LastGood, words: Words, now: Duration) -> [Order] {
+        overridesPresumed(words, now: now)
+            + lastGood.services.sorted { $0.key < $1.key }.flatMap { service, entries in
+                with(service) { $0.restore(entries, now: now) }
+            }
     }
 }

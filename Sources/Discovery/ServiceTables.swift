@@ -53,6 +53,8 @@ struct ServiceTables: Sendable {
 
     let layout: KeyLayout
     private(set) var tables: [ServiceName: EndpointTable]
+    /// Before something is known of operators' words there is no first snapshot: it could have what they took out.
+    var hearing = Hearing.nothing
     private var links: [ServiceName: Link]
     private var allocator: InstanceAllocator
     /// Instances that left with a snapshot, until the relay has that snapshot.
@@ -173,15 +175,6 @@ struct ServiceTables: Sendable {
         tables.keys.sorted().flatMap { service in with(service) { $0.ownEndpointsChanged(to: own, now: now) } }
     }
 
-    /// - Parameter overrides: all words there are, by service and instance.
-    mutating func overridesChanged(
-        to overrides: [ServiceName: [EntryKey: EndpointTable.Override]], now: Duration
-    ) -> [Order] {
-        tables.keys.sorted().flatMap { service in
-            with(service) { $0.overridesChanged(to: overrides[service] ?? [:], now: now) }
-        }
-    }
-
     /// Services whose links believe no more in what is known, after so long a silence; nil while the registry speaks.
     mutating func silent(for silence: Duration?) -> [ServiceName] {
         var changed: [ServiceName] = []
@@ -223,6 +216,7 @@ struct ServiceTables: Sendable {
         now: Duration, havePassedOn: (ServiceName, UInt64) -> Bool, released: (InstanceID) -> Bool
     ) -> [Publication] {
         settleLeaving(havePassedOn)
+        guard hearing != .nothing else { return [] }
         var publications: [Publication] = []
         for service in tables.keys.sorted() {
             guard var table = tables[service], var link = links[service] else { continue }

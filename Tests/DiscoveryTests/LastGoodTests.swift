@@ -104,6 +104,30 @@ import Testing
         #expect(kept.stored?.services.values.map { $0.map(\.key) } == [[TableHarness.key("2")]])
     }
 
+    /// An operator's word holds for a proxy that starts without the registry, as long as it says so itself.
+    @Test func beginsWithWhatOperatorsHadSaid() async throws {
+        let kept = try MemoryLastGood()
+        let entries = [one, TableHarness.endpoint(2), TableHarness.endpoint(3)].enumerated().map { index, endpoint in
+            LastGood.Entry(key: TableHarness.key("\(index + 1)"), record: InstanceRecord(endpoint: endpoint))
+        }
+        let words = [("1", "2100-01-01T00:00:00Z"), ("2", nil), ("3", "2026-01-01T00:00:00Z")].map { name, until in
+            LastGood.Word(
+                instance: name, record: OverrideRecord(.draining, by: nil, since: nil, until: until))
+        }
+        let redis = try #require(ServiceName("redis"))
+        try kept.save(
+            LastGood(
+                origin: kept.origin, savedAt: "2026-11-22T11:00:00Z", revision: 7, services: [redis: entries],
+                words: [redis: words]))
+        let harness = try WatcherHarness(lastGood: kept)
+        harness.store.change { faults in
+            faults.list = .unavailable
+            faults.overrides = .unavailable
+        }
+        try await harness.running { try await harness.until([TableHarness.endpoint(3)]) }
+        #expect(harness.seen.all().count == 1)
+    }
+
     @Test func doesNotAskForItWhenTheRegistryAnswers() async throws {
         let kept = try MemoryLastGood()
         try kept.save(lastGood(kept))
@@ -132,6 +156,19 @@ import Testing
         #expect(
             harness.log.lines("what is known cannot be saved; a start without the registry would know nothing").count
                 == 1)
+    }
+
+    @Test func beginsWithWhatOneMemberKnowsOfOperators() async throws {
+        let harness = try WatcherHarness()
+        harness.store.change { faults in
+            faults.list = .unavailable
+            faults.overrides = .unavailable
+            faults.answersUnconfirmed = true
+        }
+        try await harness.put("/services-overrides/redis/1", text: #"{"state":"draining"}"#)
+        try await harness.put([(TableHarness.key("1"), one), (TableHarness.key("2"), TableHarness.endpoint(2))])
+        try await harness.running { try await harness.until([TableHarness.endpoint(2)]) }
+        #expect(harness.seen.all().count == 1)
     }
 
     @Test func beginsWithWhatOneMemberKnows() async throws {

@@ -150,6 +150,9 @@ final class FaultyStore: RegistryStore {
     struct Faults {
         var list: RegistryError.Code?
         var commit: RegistryError.Code?
+        /// Of operators' words.
+        var overrides: RegistryError.Code?
+        var overridesLists = 0
         /// Whether one member answers although the registry as a whole does not.
         var answersUnconfirmed = false
         /// What may not be read.
@@ -184,7 +187,11 @@ final class FaultyStore: RegistryStore {
     func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
         if faults.denied == range { throw RegistryError(.permissionDenied, "told to fail") }
         // Faults and counts are of what is listed of the services.
-        if range == KeyLayout.standard.overridesRange { return try await memory.list(range, keysOnly: keysOnly) }
+        if range == KeyLayout.standard.overridesRange {
+            state.withLock { $0.overridesLists += 1 }
+            if let code = faults.overrides { throw RegistryError(code, "told to fail") }
+            return try await memory.list(range, keysOnly: keysOnly)
+        }
         state.withLock { $0.lists += 1 }
         if let code = faults.list { throw RegistryError(code, "told to fail") }
         let listing = try await memory.list(range, keysOnly: keysOnly)
