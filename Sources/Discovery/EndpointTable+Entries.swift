@@ -119,6 +119,7 @@ extension EndpointTable {
             }
             actions.append(.tell(.skipped(key: key.text, problem)))
         }
+        if old?.member != new?.member { changes += 1 }
         entries[key] = new
     }
 

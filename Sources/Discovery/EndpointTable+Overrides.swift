@@ -26,6 +26,7 @@ extension EndpointTable {
         guard overrides != self.overrides else { return [] }
         forgetDepartures(now)
         self.overrides = overrides
+        changes += 1
         for (key, old) in entries {
             guard let before = old.member else { continue }
             let after = overridden(before, key: key.text)

@@ -44,6 +44,11 @@ package struct EndpointTable: Sendable {
     /// Whether the listing was the registry's own word: not a file's of an earlier process, nor a member's that could ask
     /// no other.
     package internal(set) var isConfirmed = false
+    /// When that which was restored was the registry's own word, by the table's time, which may be before its beginning; nil
+    /// once the registry has spoken itself, and when nothing was restored.
+    package internal(set) var knownSince: Duration?
+    /// Grows with each change of what `lastGood()` and `lastGoodWords()` say.
+    package internal(set) var changes = 0
     /// Whether `instances(_:)` may have changed since it was last asked for.
     package internal(set) var hasChanged = false
     /// Whether `instances(_:)` found no slot for one of them.
@@ -119,7 +124,11 @@ package struct EndpointTable: Sendable {
             counters.olderListings += 1
             return []
         }
-        self.isConfirmed = self.isConfirmed || isConfirmed
+        if isConfirmed, !self.isConfirmed {
+            self.isConfirmed = true
+            knownSince = nil
+            changes += 1
+        }
         forgetDepartures(now)
         revision = listing.revision
         isListed = true

@@ -52,9 +52,13 @@ struct ServiceTables: Sendable {
     private static let summaryInterval = Duration.seconds(1)
 
     let layout: KeyLayout
-    private(set) var tables: [ServiceName: EndpointTable]
+    var tables: [ServiceName: EndpointTable]
     /// Before something is known of operators' words there is no first snapshot: it could have what they took out.
     var hearing = Hearing.nothing
+    /// Services that we may not read.
+    var denied: Set<ServiceName> = []
+    /// How often that has changed.
+    var denials = 0
     private var links: [ServiceName: Link]
     private var allocator: InstanceAllocator
     /// Instances that left with a snapshot, until the relay has that snapshot.
@@ -173,19 +177,6 @@ struct ServiceTables: Sendable {
 
     mutating func ownEndpointsChanged(to own: Set<Endpoint>, now: Duration) -> [Order] {
         tables.keys.sorted().flatMap { service in with(service) { $0.ownEndpointsChanged(to: own, now: now) } }
-    }
-
-    /// Services whose links believe no more in what is known, after so long a silence; nil while the registry speaks.
-    mutating func silent(for silence: Duration?) -> [ServiceName] {
-        var changed: [ServiceName] = []
-        for service in tables.keys.sorted() {
-            guard let table = tables[service], case .drop(let limit) = table.absence.onLoss else { continue }
-            let isDisbelieved = silence.map { $0 >= limit } ?? false
-            guard table.isDisbelieved != isDisbelieved else { continue }
-            tables[service]?.setDisbelieved(isDisbelieved)
-            changed.append(service)
-        }
-        return changed
     }
 
     /// When `timeReached` is to be called next.

@@ -4,7 +4,6 @@
 import Discovery
 import Registry
 import ServiceModel
-import Synchronization
 import TestSupport
 import Testing
 
@@ -184,49 +183,6 @@ import Testing
             try await harness.delete(TableHarness.key("1"))
             harness.store.change { $0.list = nil }
             try await harness.until([])
-        }
-    }
-}
-
-/// A `LastGoodStore` in memory that counts, and fails when told to.
-private final class MemoryLastGood: LastGoodStore {
-    private struct State {
-        var stored: LastGood?
-        var loads = 0
-        var saves = 0
-        var refuses = false
-    }
-
-    let origin: LastGood.Origin
-    private let state = Mutex(State())
-
-    init() throws {
-        origin = LastGood.Origin(
-            prefix: "/services", endpoints: ["http://a:2379"], services: [try #require(ServiceName("redis"))])
-    }
-
-    var stored: LastGood? { state.withLock { $0.stored } }
-    var loads: Int { state.withLock { $0.loads } }
-    /// Attempts.
-    var saves: Int { state.withLock { $0.saves } }
-    var refuses: Bool {
-        get { state.withLock { $0.refuses } }
-        set { state.withLock { $0.refuses = newValue } }
-    }
-
-    func load() throws -> LastGood? {
-        try state.withLock { state in
-            state.loads += 1
-            if state.refuses { throw LastGood.Refusal.checksum }
-            return state.stored
-        }
-    }
-
-    func save(_ lastGood: LastGood) throws {
-        try state.withLock { state in
-            state.saves += 1
-            if state.refuses { throw LastGood.Refusal.form }
-            state.stored = lastGood
         }
     }
 }

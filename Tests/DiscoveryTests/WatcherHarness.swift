@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Discovery
+import Foundation
 import Logging
 import Registry
 import ServiceModel
@@ -24,7 +25,8 @@ struct WatcherHarness: Sendable {
         memory: MemoryStore = MemoryStore(), services: [String] = ["redis"], hold: Duration = .seconds(60),
         clock: ManualClock? = nil, holder: DiscoveryConfiguration.Holder? = nil, layout: KeyLayout = .standard,
         lastGood: (any LastGoodStore)? = nil, absences: [ServiceName: AbsencePolicy] = [:],
-        sources: [ServiceName: EntrySource] = [:], resolver: (any NameResolver)? = nil
+        sources: [ServiceName: EntrySource] = [:], resolver: (any NameResolver)? = nil,
+        wallClock: @escaping @Sendable () -> Date = { Date.now }
     ) throws {
         self.memory = memory
         store = FaultyStore(memory)
@@ -36,7 +38,8 @@ struct WatcherHarness: Sendable {
                 absences: absences, hold: hold,
                 holder: holder, resolver: resolver, lastGood: lastGood, ownEndpoints: { own.value },
                 released: { _ in true }),
-            prober: prober, logger: log.logger, clock: clock ?? ContinuousClock(), random: { 0.5 })
+            prober: prober, logger: log.logger, clock: clock ?? ContinuousClock(),
+            wallClock: wallClock, random: { 0.5 })
     }
 
     /// Runs the watcher and collects its snapshots for as long as `body` runs.

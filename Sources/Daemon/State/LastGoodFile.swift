@@ -20,7 +20,7 @@ package struct LastGoodFile: LastGoodStore {
     private static let standardDirectory = "/var/lib/legation"
 
     package let origin: LastGood.Origin
-    private let directory: FilePath
+    package let directory: FilePath
     private var path: FilePath { directory.appending(origin.fileName) }
 
     /// - Parameter environment: `STATE_DIRECTORY` as systemd sets it, of which the first directory is taken.
@@ -41,8 +41,11 @@ package struct LastGoodFile: LastGoodStore {
             throw Refused(path: path, reason: "\(error)")
         }
         let bytes = try file.closeAfter {
-            if let owner = SocketFile(at: path.string)?.owner, owner != geteuid() {
-                throw Refused(path: path, reason: "it belongs to another user (\(owner))")
+            // Of what was opened: the name may stand for another file by now.
+            var status = stat()
+            guard fstat(file.rawValue, &status) == 0 else { throw Errno(rawValue: errno) }
+            guard status.st_uid == geteuid() else {
+                throw Refused(path: path, reason: "it belongs to another user (\(status.st_uid))")
             }
             return try Self.contents(of: file)
         }
