@@ -27,6 +27,8 @@ struct Departure: Sendable {
     var member: Member
     let lease: RegistryLease?
     let modRevision: Int64
+    /// That its key went with; 0 when nobody told.
+    var deletedAt: Int64 = 0
     /// When its key went.
     let leftAt: Duration
     /// When it is dropped, at the latest. Moved on only while nothing can be learned from the registry (rule 4).

@@ -14,7 +14,9 @@ extension EndpointTable {
             let endpoint = departure.member.endpoint
             // A key of the same revision may stand for the same endpoint.
             guard groups[endpoint]?.keys.isEmpty ?? false else { continue }
+            departure.deletedAt = revision
             guard hold > .zero, !(isMeant && departure.lease == nil) else {
+                if hold > .zero { meant.append(departure) }
                 retire(endpoint)
                 continue
             }
@@ -37,7 +39,7 @@ extension EndpointTable {
         forgetDepartures(now)
         if let endpoint = questions.removeValue(forKey: question), departures[endpoint]?.question == question {
             if isAlive {
-                forget(endpoint)
+                if let departure = forget(endpoint) { meant.append(departure) }
                 retire(endpoint)
             } else {
                 departures[endpoint]?.phase = .leaving
@@ -46,6 +48,37 @@ extension EndpointTable {
             }
         }
         return finish(now)
+    }
+
+    /// Other keys went in the same revision, as it turns out: what rule 2 has let go, or asks about, is rule 3's.
+    package mutating func deletedWithOthers(at revision: Int64, now: Duration) -> [EndpointAction] {
+        forgetDepartures(now)
+        for (endpoint, departure) in departures where departure.deletedAt == revision {
+            guard case .asking = departure.phase else { continue }
+            questions[departure.question] = nil
+            departures[endpoint]?.phase = .leaving
+            leaving.append(endpoint)
+        }
+        for var departure in meant where departure.deletedAt == revision {
+            let endpoint = departure.member.endpoint
+            // It may be back, or its key mean something else.
+            guard groups[endpoint] == nil, departures[endpoint] == nil, entries[departure.key] == nil else { continue }
+            departure.member = overridden(departure.member, key: departure.key.text)
+            departure.phase = .leaving
+            departures[endpoint] = departure
+            departed[departure.key] = endpoint
+            leaving.append(endpoint)
+        }
+        meant.removeAll { $0.deletedAt == revision }
+        decide(now)
+        return finish(now)
+    }
+
+    /// Watches of several services tell of one revision within moments of each other.
+    mutating func forgetMeant(_ now: Duration) {
+        if !meant.isEmpty {
+            meant.removeAll { $0.leftAt <= now - ServiceTables.deletesRemembered - Self.questionLimit }
+        }
     }
 
     /// Somebody has tried to connect.

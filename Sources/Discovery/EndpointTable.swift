@@ -83,6 +83,8 @@ package struct EndpointTable: Sendable {
     var overrides: [EntryKey: Override] = [:]
     /// Our own listeners: never dialled, whatever the registry says.
     var ownEndpoints: Set<Endpoint> = []
+    /// Instances that rule 2 let go lately, should it turn out that they were not alone in their revision.
+    var meant: [Departure] = []
     /// Departures that rule 3 has to decide on.
     var leaving: [Endpoint] = []
     /// Not later than anything that waits for time.
@@ -149,14 +151,16 @@ package struct EndpointTable: Sendable {
     }
 
     /// All that one revision changed in this service. One that is not newer than what we have is a repetition.
+    /// - Parameter isShared: whether other keys than these were deleted in the same revision.
     package mutating func changed(
-        _ changes: [RegistryChange], revision: Int64, now: Duration
+        _ changes: [RegistryChange], revision: Int64, isShared: Bool = false, now: Duration
     ) -> [EndpointAction] {
         guard revision > self.revision else {
             counters.repetitions += 1
             return []
         }
         forgetDepartures(now)
+        forgetMeant(now)
         self.revision = revision
         var deleted: [Departure] = []
         var deletes = 0
@@ -173,7 +177,7 @@ package struct EndpointTable: Sendable {
         }
         let isQuiet = lastDelete.map { now - $0 >= Self.quietTime } ?? true
         if deletes > 0 { lastDelete = now }
-        leave(deleted, isMeant: deletes == 1 && isQuiet, now: now)
+        leave(deleted, isMeant: deletes == 1 && !isShared && isQuiet, now: now)
         return finish(now)
     }
 

@@ -65,6 +65,8 @@ struct ServiceTables: Sendable {
     private var leaving: [InstanceID: Leaving] = [:]
     /// Keys below the prefix that belong to no service, as far as a watch of the whole prefix showed them.
     private(set) var unplaced = 0
+    /// Deletes of the last moments, by revision.
+    var deletes: [Int64: Deletes] = [:]
     private var newlyKept: [ServiceName] = []
 
     init(_ configuration: DiscoveryConfiguration, capacity: Int = InstanceAllocator.standardCapacity) {
@@ -104,7 +106,10 @@ struct ServiceTables: Sendable {
     ) -> [Order] {
         if let service = alone(services) {
             let own = changes.filter { belongs($0.key, to: service) }
-            return own.isEmpty ? [] : with(service) { $0.changed(own, revision: revision, now: now) }
+            let isShared = deleted(changes, by: own.isEmpty ? [] : [service], at: revision, now: now)
+            let orders = isShared ? deletedWithOthers(than: [service], at: revision, now: now) : []
+            guard !own.isEmpty else { return orders }
+            return orders + with(service) { $0.changed(own, revision: revision, isShared: isShared, now: now) }
         }
         var parts: [ServiceName: [RegistryChange]] = [:]
         for change in changes {
@@ -114,9 +119,15 @@ struct ServiceTables: Sendable {
                 unplaced += 1
             }
         }
-        return services.filter { parts[$0] != nil }.flatMap { service in
-            with(service) { $0.changed(parts[service] ?? [], revision: revision, now: now) }
-        }
+        let affected = services.filter { parts[$0] != nil }
+        let isShared = deleted(changes, by: affected, at: revision, now: now)
+        let orders = isShared ? deletedWithOthers(than: affected, at: revision, now: now) : []
+        return orders
+            + affected.flatMap { service in
+                with(service) {
+                    $0.changed(parts[service] ?? [], revision: revision, isShared: isShared, now: now)
+                }
+            }
     }
 
     mutating func historyWentBack(of services: [ServiceName]) {

@@ -20,8 +20,11 @@ package struct LastGoodFile: LastGoodStore {
     private static let standardDirectory = "/var/lib/legation"
 
     package let origin: LastGood.Origin
-    package let directory: FilePath
+    private let directory: FilePath
     private var path: FilePath { directory.appending(origin.fileName) }
+
+    /// Where it stands.
+    package var place: String { path.string }
 
     /// - Parameter environment: `STATE_DIRECTORY` as systemd sets it, of which the first directory is taken.
     package init(origin: LastGood.Origin, environment: [String: String]) {
