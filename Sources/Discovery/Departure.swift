@@ -4,6 +4,12 @@
 import Registry
 import ServiceModel
 
+/// An instance whose key went, in the words that it stood in last.
+struct Lost: Sendable {
+    let key: EntryKey
+    let member: Member
+}
+
 /// An instance without a key, from its key's delete until it no longer counts.
 struct Departure: Sendable {
     enum Phase: Sendable, Hashable {

@@ -17,7 +17,7 @@ extension EndpointTable {
             departure.deletedAt = revision
             guard hold > .zero, !(isMeant && departure.lease == nil) else {
                 if hold > .zero { meant.append(departure) }
-                retire(endpoint)
+                retire(endpoint, isLost: true)
                 continue
             }
             if isMeant, let lease = departure.lease {
@@ -40,7 +40,7 @@ extension EndpointTable {
         if let endpoint = questions.removeValue(forKey: question), departures[endpoint]?.question == question {
             if isAlive {
                 if let departure = forget(endpoint) { meant.append(departure) }
-                retire(endpoint)
+                retire(endpoint, isLost: true)
             } else {
                 departures[endpoint]?.phase = .leaving
                 leaving.append(endpoint)
@@ -148,7 +148,7 @@ extension EndpointTable {
         guard present == 0 || gone * 2 >= largest else {
             for endpoint in leaving {
                 departures[endpoint]?.phase = .gone
-                retire(endpoint)
+                retire(endpoint, isLost: true)
             }
             return
         }
@@ -185,7 +185,7 @@ extension EndpointTable {
     private mutating func refuse(_ endpoint: Endpoint, _ departure: Departure) {
         departures[endpoint]?.phase = .refused
         departures[endpoint]?.isHeld = false
-        retire(endpoint)
+        retire(endpoint, isLost: true)
         guard departure.isHeld else { return }
         actions.append(.tell(.holdEnded(key: departure.key.text, endpoint, .refused)))
     }
@@ -195,7 +195,7 @@ extension EndpointTable {
     /// Ends a departure: what is still in use leaves, unless it is returning.
     mutating func endDeparture(_ endpoint: Endpoint, _ reason: HoldEnd, isReturning: Bool = false) {
         guard let departure = forget(endpoint) else { return }
-        if !isReturning { retire(endpoint) }
+        if !isReturning { retire(endpoint, isLost: reason == .expired) }
         guard departure.isHeld else { return }
         actions.append(.tell(.holdEnded(key: departure.key.text, endpoint, reason)))
     }

@@ -77,6 +77,9 @@ package struct EndpointTable: Sendable {
     var lastDelete: Duration?
     /// Whether what is known is believed no longer (`AbsencePolicy.Loss`).
     package internal(set) var isDisbelieved = false
+    /// Who has left since the last snapshot because of a key that went, not because of what a key says: whom
+    /// `AbsencePolicy.Emptiness.keep` may go on with.
+    var lost: [Endpoint: Lost] = [:]
     /// Who takes over while nothing is left.
     var substitute: RetiredInstance?
     /// What operators say, by instance.

@@ -224,27 +224,38 @@ struct ServiceTables: Sendable {
             guard var table = tables[service], var link = links[service] else { continue }
             guard table.isListed, table.hasChanged || table.isShortOfSlots else { continue }
             // With nothing left, its links go on with what they have, if they have anything.
-            if table.keepsLast, !link.instances.isEmpty {
-                if !link.isKept { newlyKept.append(service) }
-                links[service]?.isKept = true
-                continue
+            let kept = table.keepsLast ? table.kept(of: link.instances) : []
+            if !kept.isEmpty, !link.isKept { newlyKept.append(service) }
+            link.isKept = !kept.isEmpty
+            var (instances, left) = (kept, [RetiredInstance]())
+            if kept.isEmpty {
+                tables[service] = nil
+                (instances, left) = table.instances(from: &allocator, released: released)
+                tables[service] = table
             }
-            link.isKept = false
-            tables[service] = nil
-            let (instances, left) = table.instances(from: &allocator, released: released)
-            tables[service] = table
-            guard instances != link.instances || link.sequence == 0 else { continue }
-            link.sequence += 1
-            link.instances = instances
-            for instance in left {
-                leaving[instance.id] = Leaving(service: service, sequence: link.sequence, instance: instance)
+            // Of what is kept, who has gone otherwise is retired with the next that are not.
+            if let publication = publish(instances, left, of: service, table, &link, now) {
+                publications.append(publication)
             }
-            let summary = Self.summary(of: table, &link, now: now)
             links[service] = link
-            let snapshot = EndpointSnapshot(sequence: link.sequence, instances: instances)
-            publications.append(Publication(service: service, snapshot: snapshot, summary: summary))
         }
         return publications
+    }
+
+    /// - Returns: nil where the links have it already.
+    private mutating func publish(
+        _ instances: [Instance], _ left: [RetiredInstance], of service: ServiceName, _ table: EndpointTable,
+        _ link: inout Link, _ now: Duration
+    ) -> Publication? {
+        guard instances != link.instances || link.sequence == 0 else { return nil }
+        link.sequence += 1
+        link.instances = instances
+        for instance in left {
+            leaving[instance.id] = Leaving(service: service, sequence: link.sequence, instance: instance)
+        }
+        let summary = Self.summary(of: table, &link, now: now)
+        let snapshot = EndpointSnapshot(sequence: link.sequence, instances: instances)
+        return Publication(service: service, snapshot: snapshot, summary: summary)
     }
 
     /// Services that have become empty and whose links go on with what they had, since this was last asked.
