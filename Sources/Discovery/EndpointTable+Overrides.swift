@@ -77,8 +77,8 @@ extension EndpointTable {
 
     private static let every = EntryKey(OverrideRecord.everyInstance)
 
-    /// What an instance is called in an override's key: of a key elsewhere, all that is behind the prefix.
-    private func instance(ofKey key: String) -> String? {
+    /// What an instance is called in an override's key and a hold's: of a key elsewhere, all that is behind the prefix.
+    func instance(ofKey key: String) -> String? {
         guard let prefix = source.prefix else { return layout.parse(key)?.instance }
         // Bytes: a slash and an accent behind it are one Character.
         let parts = key.utf8.dropFirst(prefix.utf8.count + 1)

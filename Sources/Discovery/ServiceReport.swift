@@ -133,9 +133,15 @@ extension EndpointTable {
             skipped: skipped.sorted { $0.key < $1.key }.map(\.row), counters: counters)
     }
 
-    /// Rows of what is held, in no order.
-    func heldRows(now: Duration) -> [ServiceReport.InstanceRow] {
-        departureRows(now: now).map(\.row).filter { $0.state == .held }
+    /// What is held, in no order.
+    func held(now: Duration) -> [HoldPublisher.Held] {
+        departureRows(now: now).map(\.row).filter { $0.state == .held }.compactMap { row in
+            guard let instance = instance(ofKey: row.key) else { return nil }
+            let isElsewhere = source.prefix != nil
+            let node = isElsewhere ? nil : layout.parse(row.key)?.node
+            let place = KeyLayout.Place(service: service, instance: instance, node: node)
+            return HoldPublisher.Held(place: place, isElsewhere: isElsewhere, row: row)
+        }
     }
 
     /// How many instance rows a report has in each state.

@@ -205,8 +205,8 @@ struct ServiceTables: Sendable {
         tables.sorted { $0.key < $1.key }.map { $0.value.report(now: now) }
     }
 
-    /// Rows of what is held, of all services.
-    func held(now: Duration) -> [ServiceReport.InstanceRow] { tables.values.flatMap { $0.heldRows(now: now) } }
+    /// What is held, of all services.
+    func held(now: Duration) -> [HoldPublisher.Held] { tables.values.flatMap { $0.held(now: now) } }
 
     // MARK: Snapshots
 

@@ -59,7 +59,7 @@ package struct OverrideConfiguration: Sendable {
     }
 
     private static func isInstance(_ text: String) -> Bool {
-        (1...KeyLayout.maximumKeyLength).contains(text.utf8.count) && !text.contains("/")
+        (1...KeyLayout.maximumKeyLength).contains(text.utf8.count) && !text.utf8.contains(UInt8(ascii: "/"))
     }
 
     private static func isName(_ text: String) -> Bool {
