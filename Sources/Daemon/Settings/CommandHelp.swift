@@ -86,7 +86,7 @@ package struct CommandHelp: Sendable {
         abstract: "Show what is registered: where, by whom, since when, for how long.",
         paragraph: """
             One line an instance: service, key, address, state, whether a proxy with the same --allow-target, --format, \
-            --select and --prefer would use it, node, since, lease time left, the proxies that hold it, and what an \
+            --resolve-names, --select and --prefer would use it, node, since, lease time left, the proxies that hold it, and what an \
             operator says of it; below, the entries that such a proxy would skip, each with its reason.
             """,
         examples: ["legation services", "legation services --json redis-A", "legation services --watch"])
