@@ -5,7 +5,8 @@ package import Logging
 package import Registry
 package import ServiceModel
 
-/// `legation drain SERVICE [INSTANCE]`, `legation weight SERVICE [INSTANCE] WEIGHT`, `legation undo SERVICE [INSTANCE]`.
+/// `legation drain SERVICE [INSTANCE]`, `legation weight SERVICE [INSTANCE] WEIGHT`, `legation undo SERVICE
+/// [INSTANCE]`.
 package struct OverrideConfiguration: Sendable {
     package static let allowedInstance = "the last part of a key that legation services shows, or *"
 

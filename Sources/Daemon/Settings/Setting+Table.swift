@@ -138,7 +138,7 @@ extension Setting {
             commands: [.proxy]),
         Setting(
             .onEmpty, .list("POLICY"), unit: "policy", default: "refuse", allowed: AbsencePolicy.Emptiness.allowedForm,
-            "What new connections get when a service has no instance left: a reset, who was there last, or somebody else.",
+            "What new connections get when a service has nobody left: a reset, who was there last, or another.",
             commands: [.proxy]),
     ]
 

@@ -70,9 +70,9 @@ struct EtcdLoadTests {
     /// Nobody listens on it.
     private static let deadPort: UInt16 = 1
 
-    /// Five seconds of puts and deletes, and of standing values that are spoilt. What comes and goes in the service itself
-    /// accepts nobody, what does in another one served by the same proxy says another name: whoever is sent to the wrong
-    /// one sees it.
+    /// Five seconds of puts and deletes, and of standing values that are spoilt. What comes and goes in the service
+    /// itself accepts nobody, what does in another one served by the same proxy says another name: whoever is sent to
+    /// the wrong one sees it.
     /// - Returns: when the last was made.
     private func flap(by member: EtcdProcess, _ stranger: Backend) async throws -> ContinuousClock.Instant {
         let start = ContinuousClock.now
