@@ -3,7 +3,7 @@
 
 private import FoundationEssentials
 private import Logging
-private import Registry
+package import Registry
 private import RegistryEtcd
 
 /// `legation drain`, `weight` and `undo`: puts an operator's word where every proxy reads it, or takes it away.
@@ -77,7 +77,7 @@ package enum OverrideWriter {
     }
 
     /// What is known of the name that a word is about.
-    private enum Finding: Sendable {
+    package enum Finding: Sendable, Hashable {
         case known
         /// Nothing of the service stands here, as where links read it from a prefix of its own.
         case elsewhere(warning: String)
@@ -85,8 +85,8 @@ package enum OverrideWriter {
     }
 
     /// A name that nobody has is most often a typing error, and would go unnoticed.
-    private static func finding(
-        _ configuration: OverrideConfiguration, in store: EtcdStore
+    package static func finding(
+        _ configuration: OverrideConfiguration, in store: any RegistryStore
     ) async throws(RegistryError) -> Finding {
         let layout = configuration.etcd.layout
         let listing = try await store.list(layout.range(of: configuration.service), keysOnly: true)
@@ -106,7 +106,7 @@ package enum OverrideWriter {
     }
 
     /// Whether a proxy goes on with an instance whose key has gone. Who may not ask is told of no such instance.
-    private static func isHeld(_ configuration: OverrideConfiguration, in store: EtcdStore) async -> Bool {
+    private static func isHeld(_ configuration: OverrideConfiguration, in store: any RegistryStore) async -> Bool {
         let layout = configuration.etcd.layout
         guard let listing = try? await store.list(layout.holdsRange) else { return false }
         return listing.entries.contains { entry in
