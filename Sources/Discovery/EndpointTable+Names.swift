@@ -54,8 +54,9 @@ extension EndpointTable {
         return Named(name: name, record: record)
     }
 
-    /// A key says a name now. What it said before is used until it is known what the name stands for, as with any value that
-    /// is of no use: it may be a typing error. One that is to take no new connections leaves at once, whatever its name.
+    /// A key says a name now. What it said before is used until it is known what the name stands for, as with any
+    /// value that is of no use: it may be a typing error. One that is to take no new connections leaves at once,
+    /// whatever its name.
     mutating func follow(_ key: EntryKey, _ new: Named, _ entry: Entry, _ old: Entry?) {
         var (entry, new) = (entry, new)
         let before = named[key]

@@ -69,8 +69,8 @@ extension EndpointTable {
     /// Whether `instances(_:)` is not to be asked now: of what it said last, `kept` is to be used on.
     package var keepsLast: Bool { absence.onEmpty == .keep && groups.isEmpty && !isDisbelieved }
 
-    /// Those of the last snapshot who are used on while nobody is left: whose key has gone. Who was drained, or moved, or is
-    /// ourselves, is not; nor one about whom an operator has said so since.
+    /// Those of the last snapshot who are used on while nobody is left: whose key has gone. Who was drained, or
+    /// moved, or is ourselves, is not; nor one about whom an operator has said so since.
     func kept(of instances: [Instance]) -> [Instance] {
         // What stands is unwilling, for nobody is in use.
         let standing = Set(entries.values.compactMap { $0.member?.endpoint })

@@ -44,8 +44,8 @@ package struct EndpointTable: Sendable {
     /// Whether the listing was the registry's own word: not a file's of an earlier process, nor a member's that could ask
     /// no other.
     package internal(set) var isConfirmed = false
-    /// When that which was restored was the registry's own word, by the table's time, which may be before its beginning; nil
-    /// once the registry has spoken itself, and when nothing was restored.
+    /// When that which was restored was the registry's own word, by the table's time, which may be before its
+    /// beginning; nil once the registry has spoken itself, and when nothing was restored.
     package internal(set) var knownSince: Duration?
     /// Grows with each change of what `lastGood()` and `lastGoodWords()` say.
     package internal(set) var changes = 0

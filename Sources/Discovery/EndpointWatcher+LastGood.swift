@@ -18,8 +18,8 @@ extension EndpointWatcher {
     private static let savingInterval = Duration.seconds(1)
     /// Nor shall saving take more than this part of a core, however many instances there are.
     private static let savingShare = 0.02
-    /// What has not changed is saved again this often while the registry speaks: a file that nobody touches for days would
-    /// be taken for knowledge of that age.
+    /// What has not changed is saved again this often while the registry speaks: a file that nobody touches for days
+    /// would be taken for knowledge of that age.
     private static let refreshInterval = Duration.seconds(60)
 
     /// What was saved last, and when.

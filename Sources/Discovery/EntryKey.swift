@@ -3,7 +3,8 @@
 
 package import ServiceModel
 
-/// A key of the registry, or an instance's part of it, compared by its bytes; of one whose value is a name, also each of that name's addresses.
+/// A key of the registry, or an instance's part of it, compared by its bytes; of one whose value is a name, also each
+/// of that name's addresses.
 ///
 /// Swift's strings are equal when they look the same; keys are not: two spellings of é are two instances.
 package struct EntryKey: Sendable, Hashable, Comparable {

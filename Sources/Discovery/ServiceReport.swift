@@ -79,8 +79,8 @@ extension ServiceReport {
     ///   - elsewhere: what stands below prefixes of their own, of services that `source` has there.
     ///   - answers: what names were found to be, of services whose source resolves them.
     ///   - source, selection: of each service.
-    /// - Returns: a report for each service that has a key, by name, the keys that belong to none, and the names that stand for
-    ///   addresses.
+    /// - Returns: a report for each service that has a key, by name, the keys that belong to none, and the names that
+    ///   stand for addresses.
     package static func fold(
         _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:],
         overrides: [ServiceName: [EntryKey: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,

@@ -164,8 +164,9 @@ package struct KeyLayout: Sendable, Hashable {
         return (Place(service: service, instance: String(instance), node: node), String(process))
     }
 
-    /// - Returns: what is behind `start`; nil where nothing of ours can be: a key that is too long, or that is not text. A
-    ///   store shows what is no UTF-8 as U+FFFD, so that two such keys may look the same: which is meant cannot be told.
+    /// - Returns: what is behind `start`; nil where nothing of ours can be: a key that is too long, or that is not
+    ///   text. A store shows what is no UTF-8 as U+FFFD, so that two such keys may look the same: which is meant cannot
+    ///   be told.
     package static func remainder(of key: String, below start: String) -> Substring? {
         guard key.utf8.count <= maximumKeyLength, key.utf8.starts(with: start.utf8) else { return nil }
         let rest = Substring(key.utf8.dropFirst(start.utf8.count))

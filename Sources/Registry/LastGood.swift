@@ -91,8 +91,8 @@ package struct LastGood: Sendable, Hashable {
     package let revision: Int64
     /// In key order; a service that is missing was never listed.
     package let services: [ServiceName: [Entry]]
-    /// Operators' words about these services, in the order of their keys. A reader that does not know them skips them, so
-    /// that the version stays.
+    /// Operators' words about these services, in the order of their keys. A reader that does not know them skips
+    /// them, so that the version stays.
     package let words: [ServiceName: [Word]]
 
     package init(

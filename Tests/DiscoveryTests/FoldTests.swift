@@ -6,8 +6,9 @@ import Registry
 import ServiceModel
 import Testing
 
-/// With hold off the table is a plain fold of what stands in the registry, whatever happened on the way: the instances that
-/// the relay is given, brought up to date piece by piece, are those that a look at everything would give.
+/// With hold off the table is a plain fold of what stands in the registry, whatever happened on the way: the
+/// instances that the relay is given, brought up to date piece by piece, are those that a look at everything would
+/// give.
 @Suite struct FoldTests {
     /// Fewer slots than there are endpoints, so that instances have to wait for one.
     private static let slots = 5
