@@ -4,6 +4,12 @@
 import Registry
 import ServiceModel
 
+/// An instance whose key went, in the words that it stood in last.
+struct Lost: Sendable {
+    let key: EntryKey
+    let member: Member
+}
+
 /// An instance without a key, from its key's delete until it no longer counts.
 struct Departure: Sendable {
     enum Phase: Sendable, Hashable {
@@ -23,9 +29,12 @@ struct Departure: Sendable {
 
     /// The last key that stood for it.
     let key: EntryKey
-    let member: Member
+    /// As an operator's word has it now.
+    var member: Member
     let lease: RegistryLease?
     let modRevision: Int64
+    /// That its key went with; 0 when nobody told.
+    var deletedAt: Int64 = 0
     /// When its key went.
     let leftAt: Duration
     /// When it is dropped, at the latest. Moved on only while nothing can be learned from the registry (rule 4).

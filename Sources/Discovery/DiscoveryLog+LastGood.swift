@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
-import FoundationEssentials
 import Logging
 import Registry
 import Synchronization
@@ -9,14 +8,12 @@ import Synchronization
 // MARK: Beginning without the registry
 
 extension DiscoveryLog {
-    func tookUp(_ lastGood: LastGood, now: Date) {
-        var metadata: Logger.Metadata = [
+    func tookUp(_ lastGood: LastGood, age: Duration) {
+        let metadata: Logger.Metadata = [
             "saved": "\(lastGood.savedAt)", "revision": "\(lastGood.revision)",
             "instances": "\(lastGood.services.values.reduce(0) { $0 + $1.count })",
+            "age": "\(Duration.seconds(age.components.seconds))",
         ]
-        if let saved = try? Date(lastGood.savedAt, strategy: .iso8601) {
-            metadata["age"] = "\(Duration.seconds(Int64(max(0, now.timeIntervalSince(saved)))))"
-        }
         logger.warning("registry is silent; began with what was known last", metadata: metadata)
     }
 

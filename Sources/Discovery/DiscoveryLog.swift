@@ -98,10 +98,10 @@ final class DiscoveryLog: Sendable {
     }
 
     /// A link's instances are no longer used, or again.
-    func believes(_ isBelieved: Bool, in service: ServiceName, silence: Duration?) {
-        var metadata: Logger.Metadata = ["service": "\(service)"]
-        if let silence { metadata["silence"] = "\(silence)" }
-        if isBelieved {
+    func believes(_ belief: ServiceTables.Belief) {
+        var metadata: Logger.Metadata = ["service": "\(belief.service)"]
+        if let age = belief.age { metadata["silence"] = "\(age)" }
+        if belief.isBelieved {
             logger.info("instances used again", metadata: metadata)
         } else {
             logger.warning("registry silent for too long; instances dropped", metadata: metadata)

@@ -29,6 +29,8 @@ package enum HoldEnd: String, Sendable, Hashable {
     case returned
     /// Its key stands in the registry again, for something else or to be drained.
     case replaced
+    /// An operator takes it out of use.
+    case drained
     /// It accepts no connections any more.
     case refused
     /// `hold` is over.

@@ -64,6 +64,11 @@ extension EndpointTable {
             replace(key, old, with: entry)
         }
         ownEndpoints = own
+        // Also who is in no entry may be ours: a fallback, or one that is kept.
+        hasChanged = true
+        if case .fallback(let endpoint) = absence.onEmpty, affected.contains(endpoint), own.contains(endpoint) {
+            actions.append(.tell(.skipped(key: fallbackKey, .ownListener)))
+        }
         for (key, entry) in entries {
             guard let member = entry.member, affected.contains(member.endpoint), isUsable(member) else { continue }
             join(key, member)
@@ -91,7 +96,7 @@ extension EndpointTable {
             guard let place = layout.parse(key), place.service == service else { throw .key }
             return place.node
         }
-        guard key.utf8.count <= KeyLayout.maximumKeyLength, key.utf8.starts(with: "\(prefix)/".utf8) else { throw .key }
+        guard KeyLayout.remainder(of: key, below: "\(prefix)/") != nil else { throw .key }
         return nil
     }
 
@@ -119,6 +124,7 @@ extension EndpointTable {
             }
             actions.append(.tell(.skipped(key: key.text, problem)))
         }
+        if old?.member != new?.member { changes += 1 }
         entries[key] = new
     }
 
@@ -133,6 +139,7 @@ extension EndpointTable {
     private mutating func join(_ key: EntryKey, _ member: Member) {
         let endpoint = member.endpoint
         endDeparture(endpoint, .returned, isReturning: true)
+        lost[endpoint] = nil
         var group = groups[endpoint] ?? Group(identity: key, keys: [], member: member)
         if group.keys.isEmpty { present += 1 }
         if !group.keys.contains(key) { group.keys.append(key) }
@@ -163,9 +170,11 @@ extension EndpointTable {
     }
 
     /// Takes an instance out of use.
-    mutating func retire(_ endpoint: Endpoint) {
+    /// - Parameter isLost: because its key has gone.
+    mutating func retire(_ endpoint: Endpoint, isLost: Bool = false) {
         guard let group = groups.removeValue(forKey: endpoint) else { return }
         hasChanged = true
+        if isLost, absence.onEmpty == .keep { lost[endpoint] = Lost(key: group.identity, member: group.member) }
         if let id = group.id { retiring.append(RetiredInstance(id: id, key: group.identity.text, endpoint: endpoint)) }
     }
 }

@@ -13,11 +13,20 @@ extension EndpointTable {
             .map { LastGood.Entry(key: $0.text, record: $1.record, isOfName: $0.address != nil) }
     }
 
+    /// What operators say, in the order of their keys.
+    package func lastGoodWords() -> [LastGood.Word] {
+        overrides.sorted { $0.key < $1.key }.map { LastGood.Word(instance: $0.key.text, record: $0.value.record) }
+    }
+
     /// What an earlier process knew, for as long as the registry says nothing. It passes every check that an entry of
     /// the registry passes. What of it the first listing lacks leaves as if it had been deleted, nobody knows how.
-    package mutating func restore(_ known: [LastGood.Entry], now: Duration) -> [EndpointAction] {
+    /// - Parameter age: how long ago the registry said so.
+    package mutating func restore(
+        _ known: [LastGood.Entry], age: Duration = .zero, now: Duration
+    ) -> [EndpointAction] {
         guard !isListed else { return [] }
         isListed = true
+        knownSince = now - age
         hasChanged = true
         for known in known {
             // Of a service whose names are not resolved any more, nothing of a name is used.

@@ -14,8 +14,10 @@ extension EndpointTable {
             let endpoint = departure.member.endpoint
             // A key of the same revision may stand for the same endpoint.
             guard groups[endpoint]?.keys.isEmpty ?? false else { continue }
+            departure.deletedAt = revision
             guard hold > .zero, !(isMeant && departure.lease == nil) else {
-                retire(endpoint)
+                if hold > .zero { meant.append(departure) }
+                retire(endpoint, isLost: true)
                 continue
             }
             if isMeant, let lease = departure.lease {
@@ -37,8 +39,8 @@ extension EndpointTable {
         forgetDepartures(now)
         if let endpoint = questions.removeValue(forKey: question), departures[endpoint]?.question == question {
             if isAlive {
-                forget(endpoint)
-                retire(endpoint)
+                if let departure = forget(endpoint) { meant.append(departure) }
+                retire(endpoint, isLost: true)
             } else {
                 departures[endpoint]?.phase = .leaving
                 leaving.append(endpoint)
@@ -48,13 +50,49 @@ extension EndpointTable {
         return finish(now)
     }
 
+    /// Other keys went in the same revision, as it turns out: what rule 2 has let go, or asks about, is rule 3's.
+    package mutating func deletedWithOthers(at revision: Int64, now: Duration) -> [EndpointAction] {
+        forgetDepartures(now)
+        for (endpoint, departure) in departures where departure.deletedAt == revision {
+            guard case .asking = departure.phase else { continue }
+            questions[departure.question] = nil
+            departures[endpoint]?.phase = .leaving
+            leaving.append(endpoint)
+        }
+        for var departure in meant where departure.deletedAt == revision {
+            let endpoint = departure.member.endpoint
+            // It may be back, or its key mean something else.
+            guard groups[endpoint] == nil, departures[endpoint] == nil, entries[departure.key] == nil else { continue }
+            departure.member = overridden(departure.member, key: departure.key.text)
+            departure.phase = .leaving
+            departures[endpoint] = departure
+            departed[departure.key] = endpoint
+            leaving.append(endpoint)
+        }
+        meant.removeAll { $0.deletedAt == revision }
+        decide(now)
+        return finish(now)
+    }
+
+    /// Watches of several services tell of one revision within moments of each other.
+    mutating func forgetMeant(_ now: Duration) {
+        if !meant.isEmpty {
+            meant.removeAll { $0.leftAt <= now - ServiceTables.deletesRemembered - Self.questionLimit }
+        }
+    }
+
     /// Somebody has tried to connect.
     package mutating func probeAnswered(_ question: Int, accepts: Bool, now: Duration) -> [EndpointAction] {
         forgetDepartures(now)
         if let endpoint = questions.removeValue(forKey: question), let departure = departures[endpoint],
             departure.question == question, departure.until > now || groups[endpoint] != nil
         {
-            if accepts { keep(endpoint, departure, now) } else { refuse(endpoint, departure) }
+            // One that an operator has taken out meanwhile does not come back.
+            if accepts, departure.member.isWilling {
+                keep(endpoint, departure, now)
+            } else {
+                refuse(endpoint, departure)
+            }
         }
         return finish(now)
     }
@@ -110,7 +148,7 @@ extension EndpointTable {
         guard present == 0 || gone * 2 >= largest else {
             for endpoint in leaving {
                 departures[endpoint]?.phase = .gone
-                retire(endpoint)
+                retire(endpoint, isLost: true)
             }
             return
         }
@@ -147,7 +185,7 @@ extension EndpointTable {
     private mutating func refuse(_ endpoint: Endpoint, _ departure: Departure) {
         departures[endpoint]?.phase = .refused
         departures[endpoint]?.isHeld = false
-        retire(endpoint)
+        retire(endpoint, isLost: true)
         guard departure.isHeld else { return }
         actions.append(.tell(.holdEnded(key: departure.key.text, endpoint, .refused)))
     }
@@ -157,7 +195,7 @@ extension EndpointTable {
     /// Ends a departure: what is still in use leaves, unless it is returning.
     mutating func endDeparture(_ endpoint: Endpoint, _ reason: HoldEnd, isReturning: Bool = false) {
         guard let departure = forget(endpoint) else { return }
-        if !isReturning { retire(endpoint) }
+        if !isReturning { retire(endpoint, isLost: reason == .expired) }
         guard departure.isHeld else { return }
         actions.append(.tell(.holdEnded(key: departure.key.text, endpoint, reason)))
     }

@@ -11,6 +11,8 @@ struct Named: Sendable {
     let name: String
     /// At an address that means nothing.
     let record: InstanceRecord
+    /// Whether the key stands where its last valid value had it, for nothing is known of this name yet.
+    var isAwaited = false
 }
 
 extension EndpointTable {
@@ -52,21 +54,36 @@ extension EndpointTable {
         return Named(name: name, record: record)
     }
 
-    /// A key says a name now. What it said before is out of use at once, but for what an earlier process knew of the same.
+    /// A key says a name now. What it said before is used until it is known what the name stands for, as with any
+    /// value that is of no use: it may be a typing error. One that is to take no new connections leaves at once,
+    /// whatever its name.
     mutating func follow(_ key: EntryKey, _ new: Named, _ entry: Entry, _ old: Entry?) {
-        if let before = named[key], before.name != new.name { drop(parts[key] ?? [], of: key) }
-        var entry = entry
+        var (entry, new) = (entry, new)
+        let before = named[key]
+        let isOther = before.map { $0.name != new.name || $0.isAwaited } ?? (old?.member != nil)
+        let isWilling = new.record.state == .up && new.record.weight > 0
+        if isOther, answers[new.name] == nil, isWilling {
+            new.isAwaited = true
+            entry.member = old?.member
+        } else if isOther, answers[new.name] == nil {
+            drop(parts[key] ?? [], of: key)
+        }
         guard named[key] != nil || named.count < Self.maximumNames else {
             entry.problem = .tooMany
             return place(key, old, entry)
         }
         named[key] = new
+        if let before, before.name != new.name { forgetAnswer(for: before.name) }
         if answers[new.name] == nil {
-            entry.problem = parts[key] == nil ? .unresolved : nil
+            entry.problem = parts[key] == nil || new.isAwaited ? .unresolved : nil
             actions.append(.resolve(name: new.name))
         }
         place(key, old, entry)
-        settle(key)
+        if !new.isAwaited { settle(key) }
+    }
+
+    private mutating func forgetAnswer(for name: String) {
+        if !named.values.contains(where: { $0.name == name }) { answers[name] = nil }
     }
 
     /// A key says no name any more.
@@ -82,8 +99,8 @@ extension EndpointTable {
             let whole = EntryKey(key.text)
             parts[whole]?.removeAll { $0 == address }
             if parts[whole]?.isEmpty == true { parts[whole] = nil }
-        } else if let old = named.removeValue(forKey: key), !named.values.contains(where: { $0.name == old.name }) {
-            answers[old.name] = nil
+        } else if let old = named.removeValue(forKey: key) {
+            forgetAnswer(for: old.name)
         }
     }
 
@@ -107,10 +124,15 @@ extension EndpointTable {
             place(part, old, entry)
         }
         parts[key] = addresses.isEmpty ? nil : addresses
-        guard !addresses.isEmpty, whole.problem == .unresolved else { return }
+        guard !addresses.isEmpty else { return }
+        self.named[key]?.isAwaited = false
+        guard whole.problem == .unresolved || whole.member != nil else { return }
+        // The literal that stood here before is out of use now that its place is taken.
         var known = whole
         known.problem = nil
+        known.member = nil
         replace(key, whole, with: known)
+        move(key, from: whole.member, to: nil)
     }
 
     private mutating func drop(_ addresses: [IPAddress], of key: EntryKey) {

@@ -21,11 +21,12 @@ extension EndpointTable {
     /// - Parameter overrides: all words about this service that have not ended, by instance; `*` for the others. What
     ///   takes an instance out takes new connections only.
     package mutating func overridesChanged(
-        to overrides: [String: Override], now: Duration
+        to overrides: [EntryKey: Override], now: Duration
     ) -> [EndpointAction] {
         guard overrides != self.overrides else { return [] }
         forgetDepartures(now)
         self.overrides = overrides
+        changes += 1
         for (key, old) in entries {
             guard let before = old.member else { continue }
             let after = overridden(before, key: key.text)
@@ -35,7 +36,25 @@ extension EndpointTable {
             replace(key, old, with: entry)
             move(key, from: before, to: after)
         }
+        overrideDepartures()
         return finish(now)
+    }
+
+    /// What is held has no key that could be drained; to an operator it is an instance like any other.
+    private mutating func overrideDepartures() {
+        for (endpoint, departure) in departures {
+            let member = overridden(departure.member, key: departure.key.text)
+            guard member != departure.member else { continue }
+            departures[endpoint]?.member = member
+            guard groups[endpoint]?.keys.isEmpty ?? false else { continue }
+            guard member.isWilling else {
+                endDeparture(endpoint, .drained)
+                continue
+            }
+            groups[endpoint]?.member = member
+            touched.insert(endpoint)
+            hasChanged = true
+        }
     }
 
     /// Words whose time is over.
@@ -53,12 +72,17 @@ extension EndpointTable {
 
     func override(ofKey key: String) -> Override? {
         guard !overrides.isEmpty, let instance = instance(ofKey: key) else { return nil }
-        return overrides[instance] ?? overrides[OverrideRecord.everyInstance]
+        return overrides[EntryKey(instance)] ?? overrides[Self.every]
     }
 
-    /// What an instance is called in an override's key: of a key elsewhere, all that is behind the prefix.
-    private func instance(ofKey key: String) -> String? {
+    private static let every = EntryKey(OverrideRecord.everyInstance)
+
+    /// What an instance is called in an override's key and a hold's: of a key elsewhere, all that is behind the prefix.
+    func instance(ofKey key: String) -> String? {
         guard let prefix = source.prefix else { return layout.parse(key)?.instance }
-        return String(key.dropFirst(prefix.count + 1)).replacing("/", with: "%2F")
+        // Bytes: a slash and an accent behind it are one Character.
+        let parts = key.utf8.dropFirst(prefix.utf8.count + 1)
+            .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        return parts.map { String(Substring($0)) }.joined(separator: "%2F")
     }
 }

@@ -17,6 +17,7 @@ extension EndpointTable {
         from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool
     ) -> (current: [Instance], left: [RetiredInstance]) {
         hasChanged = false
+        lost = [:]
         update(from: &allocator, released: released)
         if isDisbelieved || groups.isEmpty {
             isShortOfSlots = false
@@ -65,8 +66,21 @@ extension EndpointTable {
         inUse = updated
     }
 
-    /// Whether `instances(_:)` is not to be asked now: what it said last is to be used on.
+    /// Whether `instances(_:)` is not to be asked now: of what it said last, `kept` is to be used on.
     package var keepsLast: Bool { absence.onEmpty == .keep && groups.isEmpty && !isDisbelieved }
+
+    /// Those of the last snapshot who are used on while nobody is left: whose key has gone. Who was drained, or
+    /// moved, or is ourselves, is not; nor one about whom an operator has said so since.
+    func kept(of instances: [Instance]) -> [Instance] {
+        // What stands is unwilling, for nobody is in use.
+        let standing = Set(entries.values.compactMap { $0.member?.endpoint })
+        return instances.filter { instance in
+            guard let endpoint = instance.endpoint, let lost = lost[endpoint], !standing.contains(endpoint) else {
+                return false
+            }
+            return isUsable(overridden(lost.member, key: lost.key.text))
+        }
+    }
 
     /// The registry has been silent for too long, or speaks again.
     package mutating func setDisbelieved(_ isDisbelieved: Bool) {
@@ -81,13 +95,21 @@ extension EndpointTable {
         return retiring.filter { !instances.includes($0.id) }
     }
 
+    /// No key of a registry is called so: they begin with a slash or are a target's.
+    var fallbackKey: String { "fallback of \(service)" }
+
     private mutating func substitute(
         from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool
     ) -> RetiredInstance? {
         guard case .fallback(let endpoint) = absence.onEmpty else { return nil }
+        // The operator's own word is no way round either: it would be a loop.
+        guard !ownEndpoints.contains(endpoint) else {
+            if let substitute { retiring.append(substitute) }
+            substitute = nil
+            return nil
+        }
         if substitute == nil {
-            // No key of a registry is called so: they begin with a slash or are a target's.
-            let key = "fallback of \(service)"
+            let key = fallbackKey
             substitute = allocator.acquire(key: key, endpoint: endpoint, released: released)
                 .map { RetiredInstance(id: $0, key: key, endpoint: endpoint) }
         }

@@ -44,6 +44,11 @@ package struct EndpointTable: Sendable {
     /// Whether the listing was the registry's own word: not a file's of an earlier process, nor a member's that could ask
     /// no other.
     package internal(set) var isConfirmed = false
+    /// When that which was restored was the registry's own word, by the table's time, which may be before its
+    /// beginning; nil once the registry has spoken itself, and when nothing was restored.
+    package internal(set) var knownSince: Duration?
+    /// Grows with each change of what `lastGood()` and `lastGoodWords()` say.
+    package internal(set) var changes = 0
     /// Whether `instances(_:)` may have changed since it was last asked for.
     package internal(set) var hasChanged = false
     /// Whether `instances(_:)` found no slot for one of them.
@@ -72,12 +77,17 @@ package struct EndpointTable: Sendable {
     var lastDelete: Duration?
     /// Whether what is known is believed no longer (`AbsencePolicy.Loss`).
     package internal(set) var isDisbelieved = false
+    /// Who has left since the last snapshot because of a key that went, not because of what a key says: whom
+    /// `AbsencePolicy.Emptiness.keep` may go on with.
+    var lost: [Endpoint: Lost] = [:]
     /// Who takes over while nothing is left.
     var substitute: RetiredInstance?
     /// What operators say, by instance.
-    var overrides: [String: Override] = [:]
+    var overrides: [EntryKey: Override] = [:]
     /// Our own listeners: never dialled, whatever the registry says.
     var ownEndpoints: Set<Endpoint> = []
+    /// Instances that rule 2 let go lately, should it turn out that they were not alone in their revision.
+    var meant: [Departure] = []
     /// Departures that rule 3 has to decide on.
     var leaving: [Endpoint] = []
     /// Not later than anything that waits for time.
@@ -119,7 +129,11 @@ package struct EndpointTable: Sendable {
             counters.olderListings += 1
             return []
         }
-        self.isConfirmed = self.isConfirmed || isConfirmed
+        if isConfirmed, !self.isConfirmed {
+            self.isConfirmed = true
+            knownSince = nil
+            changes += 1
+        }
         forgetDepartures(now)
         revision = listing.revision
         isListed = true
@@ -140,14 +154,16 @@ package struct EndpointTable: Sendable {
     }
 
     /// All that one revision changed in this service. One that is not newer than what we have is a repetition.
+    /// - Parameter isShared: whether other keys than these were deleted in the same revision.
     package mutating func changed(
-        _ changes: [RegistryChange], revision: Int64, now: Duration
+        _ changes: [RegistryChange], revision: Int64, isShared: Bool = false, now: Duration
     ) -> [EndpointAction] {
         guard revision > self.revision else {
             counters.repetitions += 1
             return []
         }
         forgetDepartures(now)
+        forgetMeant(now)
         self.revision = revision
         var deleted: [Departure] = []
         var deletes = 0
@@ -164,7 +180,7 @@ package struct EndpointTable: Sendable {
         }
         let isQuiet = lastDelete.map { now - $0 >= Self.quietTime } ?? true
         if deletes > 0 { lastDelete = now }
-        leave(deleted, isMeant: deletes == 1 && isQuiet, now: now)
+        leave(deleted, isMeant: deletes == 1 && !isShared && isQuiet, now: now)
         return finish(now)
     }
 

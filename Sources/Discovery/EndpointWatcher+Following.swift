@@ -53,7 +53,13 @@ extension EndpointWatcher {
             } catch let error as RegistryError {
                 log.unreadable(scope.range, error)
                 delay = backoff.next(random: random())
-                if error.code == .permissionDenied { delay = jittered(Self.deniedInterval) }
+                if error.code == .permissionDenied {
+                    delay = jittered(Self.deniedInterval)
+                    apply { tables, _ in
+                        tables.setDenied(true, scope.services)
+                        return []
+                    }
+                }
             } catch {
                 try Task.checkCancellation()
                 log.unreadable(scope.range, RegistryError(.unavailable, "unexpected error: \(error)"))
@@ -94,6 +100,7 @@ extension EndpointWatcher {
                 olderThan = known
                 return []
             }
+            tables.setDenied(false, scope.services)
             return orders
         }
         if let olderThan { throw OlderListing(listing: listing, known: olderThan) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+package import FoundationEssentials
 package import Logging
 package import Registry
 package import ServiceModel
@@ -61,6 +62,8 @@ package final class EndpointWatcher: Sendable {
     let clock: any Clock<Duration>
     /// Time of the tables.
     let elapsed: @Sendable () -> Duration
+    /// For what is compared with the words of others: when a file was saved, when an operator's word ends.
+    let wallClock: @Sendable () -> Date
     let random: @Sendable () -> Double
     let scopes: [Scope]
     let state: Mutex<State>
@@ -80,13 +83,14 @@ package final class EndpointWatcher: Sendable {
     ///   - random: 0..<1, for the jitter of retries and audits.
     package init(
         store: any RegistryStore, configuration: DiscoveryConfiguration, prober: any Prober, logger: Logger,
-        clock: any Clock<Duration> = ContinuousClock(),
+        clock: any Clock<Duration> = ContinuousClock(), wallClock: @escaping @Sendable () -> Date = { Date.now },
         random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         self.store = store
         self.configuration = configuration
         self.prober = prober
         self.clock = clock
+        self.wallClock = wallClock
         self.random = random
         log = DiscoveryLog(logger)
         elapsed = clock.stopwatch()
@@ -95,7 +99,7 @@ package final class EndpointWatcher: Sendable {
         holds = configuration.holder.map { holder in
             HoldPublisher(
                 store: store, layout: configuration.layout, holder: holder, logger: logger, clock: clock,
-                random: random)
+                wallClock: wallClock, random: random)
         }
     }
 

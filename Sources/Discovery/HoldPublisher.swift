@@ -24,6 +24,14 @@ package final class HoldPublisher: Sendable {
     /// At least this long lies between two writes: a service that is held as a whole is one word, not thousands.
     private static let pace = Duration.milliseconds(200)
 
+    /// One instance that is held.
+    package struct Held: Sendable {
+        package let place: KeyLayout.Place
+        /// Whether its key stood elsewhere than the layout has it.
+        package let isElsewhere: Bool
+        package let row: ServiceReport.InstanceRow
+    }
+
     private struct State {
         /// What is to be said, by key.
         var wanted: [String: [UInt8]] = [:]
@@ -61,23 +69,32 @@ package final class HoldPublisher: Sendable {
     package func changed() { changes.raise() }
 
     /// Looks at what is held now. - Returns: whether anything is.
-    private func update(_ held: [ServiceReport.InstanceRow]) -> Bool {
+    private func update(_ held: [Held]) -> Bool {
         let now = wallClock()
         return state.withLock { state in
             var wanted: [String: [UInt8]] = [:]
-            for row in held {
-                guard let hold = row.hold, let place = layout.parse(row.key) else { continue }
-                let key = layout.holdKey(place, process: holder.process)
+            for held in held {
+                let row = held.row
+                guard let hold = row.hold else { continue }
+                let key = layout.holdKey(place(held), process: holder.process)
                 let record = HoldRecord(
                     endpoint: row.endpoint, node: holder.node,
                     since: Self.text(now.addingTimeInterval(-(hold.past / .seconds(1)))),
-                    until: Self.text(now.addingTimeInterval(hold.left / .seconds(1))), order: layout.order)
+                    until: Self.text(now.addingTimeInterval(hold.left / .seconds(1))), order: layout.order,
+                    key: held.isElsewhere ? row.key : nil)
                 // The same hold seen again a moment later would differ by a rounded second: the first word stands.
                 wanted[key] = Self.isSame(state.wanted[key], record) ? state.wanted[key] : record.encoded()
             }
             state.wanted = wanted
             return !wanted.isEmpty
         }
+    }
+
+    /// In a layout that says nodes, that of who holds stands for that of a key that says none.
+    private func place(_ held: Held) -> KeyLayout.Place {
+        let place = held.place
+        guard layout.order == .nodeFirst, place.node == nil else { return place }
+        return KeyLayout.Place(service: place.service, instance: place.instance, node: holder.node)
     }
 
     private static func isSame(_ standing: [UInt8]?, _ record: HoldRecord) -> Bool {
@@ -88,7 +105,7 @@ package final class HoldPublisher: Sendable {
 
     /// Says what is held until cancelled.
     /// - Parameter held: rows of what is held at the time of the call.
-    package func run(_ held: @escaping @Sendable () -> [ServiceReport.InstanceRow]) async throws {
+    package func run(_ held: @escaping @Sendable () -> [Held]) async throws {
         var backoff = Backoff.ofReader
         while true {
             try Task.checkCancellation()
@@ -125,7 +142,7 @@ package final class HoldPublisher: Sendable {
 
     /// Keeps the registry's word the same as ours until nothing is held; then the lease's end takes the rest along.
     private func say(
-        _ held: @escaping @Sendable () -> [ServiceReport.InstanceRow], under owner: any RegistryOwner
+        _ held: @escaping @Sendable () -> [Held], under owner: any RegistryOwner
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [changes] in

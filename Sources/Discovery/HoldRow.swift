@@ -21,7 +21,8 @@ package struct HoldRow: Sendable, Hashable {
             guard let record = try? HoldRecord(decoding: entry.value), record.order == layout.order,
                 let (place, process) = layout.parseHold(entry.key)
             else { return nil }
-            return HoldRow(service: place.service, key: layout.key(place), process: process, record: record)
+            return HoldRow(
+                service: place.service, key: record.key ?? layout.key(place), process: process, record: record)
         }
     }
 }

@@ -13,8 +13,8 @@ package enum OverrideWords {
     /// - Returns: the words that have not ended, by service and instance, and the keys that cannot be read.
     package static func parse(
         _ entries: [RegistryEntry], layout: KeyLayout, wallClock: Date
-    ) -> (words: [ServiceName: [String: Standing]], problems: [(key: String, reason: SkipReason)]) {
-        var words: [ServiceName: [String: Standing]] = [:]
+    ) -> (words: [ServiceName: [EntryKey: Standing]], problems: [(key: String, reason: SkipReason)]) {
+        var words: [ServiceName: [EntryKey: Standing]] = [:]
         var problems: [(key: String, reason: SkipReason)] = []
         for entry in entries {
             guard let place = layout.parseOverride(entry.key) else {
@@ -23,14 +23,20 @@ package enum OverrideWords {
             }
             do throws(SkipReason) {
                 let record = try OverrideRecord(decoding: entry.value)
-                let left = try left(record, wallClock)
-                if let left, left <= .zero { continue }
-                words[place.service, default: [:]][place.instance] = (record, left)
+                guard let standing = try standing(record, wallClock) else { continue }
+                words[place.service, default: [:]][EntryKey(place.instance)] = standing
             } catch {
                 problems.append((entry.key, error))
             }
         }
         return (words, problems)
+    }
+
+    /// - Returns: nil for a word that has ended.
+    static func standing(_ record: OverrideRecord, _ wallClock: Date) throws(SkipReason) -> Standing? {
+        let left = try left(record, wallClock)
+        if let left, left <= .zero { return nil }
+        return (record, left)
     }
 
     private static func left(_ record: OverrideRecord, _ wallClock: Date) throws(SkipReason) -> Duration? {

@@ -14,7 +14,7 @@ import Synchronization
 package final class RangeMirror: Sendable {
     private struct Range: Sendable {
         var revision: Int64 = 0
-        var entries: [String: RegistryEntry] = [:]
+        var entries: [EntryKey: RegistryEntry] = [:]
     }
 
     /// Who may not read a range is shown the rest; it may be allowed later.
@@ -42,7 +42,7 @@ package final class RangeMirror: Sendable {
         let state = state.withLock { $0 }
         guard state.count == Set(ranges).count else { return nil }
         return state.mapValues { range in
-            RegistryListing(revision: range.revision, entries: range.entries.values.sorted { $0.key < $1.key })
+            RegistryListing(revision: range.revision, entries: range.entries.sorted { $0.key < $1.key }.map(\.value))
         }
     }
 
@@ -85,8 +85,8 @@ package final class RangeMirror: Sendable {
                 state[range]?.revision = revision
                 for change in changes {
                     switch change {
-                    case .upsert(let entry): state[range]?.entries[entry.key] = entry
-                    case .remove(let key): state[range]?.entries[key] = nil
+                    case .upsert(let entry): state[range]?.entries[EntryKey(entry.key)] = entry
+                    case .remove(let key): state[range]?.entries[EntryKey(key)] = nil
                     }
                 }
             }
@@ -95,7 +95,7 @@ package final class RangeMirror: Sendable {
     }
 
     private func set(_ range: RegistryRange, to listing: RegistryListing) {
-        let entries = Dictionary(listing.entries.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
+        let entries = Dictionary(listing.entries.map { (EntryKey($0.key), $0) }, uniquingKeysWith: { $1 })
         state.withLock { $0[range] = Range(revision: listing.revision, entries: entries) }
         changes.raise()
     }

@@ -77,14 +77,17 @@ extension ServiceReport {
     /// What stands in a listing of `layout.servicesRange` (or of one service), as a proxy would see it that starts now.
     /// - Parameters:
     ///   - elsewhere: what stands below prefixes of their own, of services that `source` has there.
+    ///   - answers: what names were found to be, of services whose source resolves them.
     ///   - source, selection: of each service.
-    /// - Returns: a report for each service that has a key, by name, and the keys that belong to none.
+    /// - Returns: a report for each service that has a key, by name, the keys that belong to none, and the names that
+    ///   stand for addresses.
     package static func fold(
         _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:],
-        overrides: [ServiceName: [String: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,
+        overrides: [ServiceName: [EntryKey: OverrideRecord]] = [:], layout: KeyLayout, policy: TargetPolicy,
+        answers: [String: [IPAddress]] = [:],
         source: (ServiceName) -> EntrySource = { _ in EntrySource() },
         selection: (ServiceName) -> Selection = { _ in Selection() }
-    ) -> (services: [ServiceReport], unplaced: [SkippedRow]) {
+    ) -> (services: [ServiceReport], unplaced: [SkippedRow], names: Set<String>) {
         var services: [ServiceName: [RegistryEntry]] = [:]
         var unplaced: [SkippedRow] = []
         for entry in listing.entries {
@@ -98,6 +101,7 @@ extension ServiceReport {
         }
         for (service, listing) in elsewhere { services[service] = listing.entries }
         var members = 0
+        var names: Set<String> = []
         let reports = services.sorted { $0.key < $1.key }.map { service, entries in
             var table = EndpointTable(
                 service: service, layout: layout, policy: policy, hold: .zero, source: source(service),
@@ -107,10 +111,15 @@ extension ServiceReport {
             _ = table.reset(RegistryListing(revision: listing.revision, entries: entries), now: .zero)
             let words = (overrides[service] ?? [:]).mapValues { EndpointTable.Override($0, until: nil) }
             _ = table.overridesChanged(to: words, now: .zero)
+            names.formUnion(table.names)
+            for name in table.names {
+                guard let addresses = answers[name], !addresses.isEmpty else { continue }
+                _ = table.resolved(name, to: addresses, now: .zero)
+            }
             members += table.members
             return table.report(now: .zero)
         }
-        return (reports, unplaced)
+        return (reports, unplaced, names)
     }
 }
 
@@ -133,9 +142,15 @@ extension EndpointTable {
             skipped: skipped.sorted { $0.key < $1.key }.map(\.row), counters: counters)
     }
 
-    /// Rows of what is held, in no order.
-    func heldRows(now: Duration) -> [ServiceReport.InstanceRow] {
-        departureRows(now: now).map(\.row).filter { $0.state == .held }
+    /// What is held, in no order.
+    func held(now: Duration) -> [HoldPublisher.Held] {
+        departureRows(now: now).map(\.row).filter { $0.state == .held }.compactMap { row in
+            guard let instance = instance(ofKey: row.key) else { return nil }
+            let isElsewhere = source.prefix != nil
+            let node = isElsewhere ? nil : layout.parse(row.key)?.node
+            let place = KeyLayout.Place(service: service, instance: instance, node: node)
+            return HoldPublisher.Held(place: place, isElsewhere: isElsewhere, row: row)
+        }
     }
 
     /// How many instance rows a report has in each state.

@@ -52,13 +52,21 @@ struct ServiceTables: Sendable {
     private static let summaryInterval = Duration.seconds(1)
 
     let layout: KeyLayout
-    private(set) var tables: [ServiceName: EndpointTable]
+    var tables: [ServiceName: EndpointTable]
+    /// Before something is known of operators' words there is no first snapshot: it could have what they took out.
+    var hearing = Hearing.nothing
+    /// Services that we may not read.
+    var denied: Set<ServiceName> = []
+    /// How often that has changed.
+    var denials = 0
     private var links: [ServiceName: Link]
     private var allocator: InstanceAllocator
     /// Instances that left with a snapshot, until the relay has that snapshot.
     private var leaving: [InstanceID: Leaving] = [:]
     /// Keys below the prefix that belong to no service, as far as a watch of the whole prefix showed them.
     private(set) var unplaced = 0
+    /// Deletes of the last moments, by revision.
+    var deletes: [Int64: Deletes] = [:]
     private var newlyKept: [ServiceName] = []
 
     init(_ configuration: DiscoveryConfiguration, capacity: Int = InstanceAllocator.standardCapacity) {
@@ -98,7 +106,10 @@ struct ServiceTables: Sendable {
     ) -> [Order] {
         if let service = alone(services) {
             let own = changes.filter { belongs($0.key, to: service) }
-            return own.isEmpty ? [] : with(service) { $0.changed(own, revision: revision, now: now) }
+            let isShared = deleted(changes, by: own.isEmpty ? [] : [service], at: revision, now: now)
+            let orders = isShared ? deletedWithOthers(than: [service], at: revision, now: now) : []
+            guard !own.isEmpty else { return orders }
+            return orders + with(service) { $0.changed(own, revision: revision, isShared: isShared, now: now) }
         }
         var parts: [ServiceName: [RegistryChange]] = [:]
         for change in changes {
@@ -108,9 +119,15 @@ struct ServiceTables: Sendable {
                 unplaced += 1
             }
         }
-        return services.filter { parts[$0] != nil }.flatMap { service in
-            with(service) { $0.changed(parts[service] ?? [], revision: revision, now: now) }
-        }
+        let affected = services.filter { parts[$0] != nil }
+        let isShared = deleted(changes, by: affected, at: revision, now: now)
+        let orders = isShared ? deletedWithOthers(than: affected, at: revision, now: now) : []
+        return orders
+            + affected.flatMap { service in
+                with(service) {
+                    $0.changed(parts[service] ?? [], revision: revision, isShared: isShared, now: now)
+                }
+            }
     }
 
     mutating func historyWentBack(of services: [ServiceName]) {
@@ -173,28 +190,6 @@ struct ServiceTables: Sendable {
         tables.keys.sorted().flatMap { service in with(service) { $0.ownEndpointsChanged(to: own, now: now) } }
     }
 
-    /// - Parameter overrides: all words there are, by service and instance.
-    mutating func overridesChanged(
-        to overrides: [ServiceName: [String: EndpointTable.Override]], now: Duration
-    ) -> [Order] {
-        tables.keys.sorted().flatMap { service in
-            with(service) { $0.overridesChanged(to: overrides[service] ?? [:], now: now) }
-        }
-    }
-
-    /// Services whose links believe no more in what is known, after so long a silence; nil while the registry speaks.
-    mutating func silent(for silence: Duration?) -> [ServiceName] {
-        var changed: [ServiceName] = []
-        for service in tables.keys.sorted() {
-            guard let table = tables[service], case .drop(let limit) = table.absence.onLoss else { continue }
-            let isDisbelieved = silence.map { $0 >= limit } ?? false
-            guard table.isDisbelieved != isDisbelieved else { continue }
-            tables[service]?.setDisbelieved(isDisbelieved)
-            changed.append(service)
-        }
-        return changed
-    }
-
     /// When `timeReached` is to be called next.
     var nextDeadline: Duration? { tables.values.compactMap(\.nextDeadline).min() }
 
@@ -210,8 +205,8 @@ struct ServiceTables: Sendable {
         tables.sorted { $0.key < $1.key }.map { $0.value.report(now: now) }
     }
 
-    /// Rows of what is held, of all services.
-    func held(now: Duration) -> [ServiceReport.InstanceRow] { tables.values.flatMap { $0.heldRows(now: now) } }
+    /// What is held, of all services.
+    func held(now: Duration) -> [HoldPublisher.Held] { tables.values.flatMap { $0.held(now: now) } }
 
     // MARK: Snapshots
 
@@ -223,32 +218,44 @@ struct ServiceTables: Sendable {
         now: Duration, havePassedOn: (ServiceName, UInt64) -> Bool, released: (InstanceID) -> Bool
     ) -> [Publication] {
         settleLeaving(havePassedOn)
+        guard hearing != .nothing else { return [] }
         var publications: [Publication] = []
         for service in tables.keys.sorted() {
             guard var table = tables[service], var link = links[service] else { continue }
             guard table.isListed, table.hasChanged || table.isShortOfSlots else { continue }
             // With nothing left, its links go on with what they have, if they have anything.
-            if table.keepsLast, !link.instances.isEmpty {
-                if !link.isKept { newlyKept.append(service) }
-                links[service]?.isKept = true
-                continue
+            let kept = table.keepsLast ? table.kept(of: link.instances) : []
+            if !kept.isEmpty, !link.isKept { newlyKept.append(service) }
+            link.isKept = !kept.isEmpty
+            var (instances, left) = (kept, [RetiredInstance]())
+            if kept.isEmpty {
+                tables[service] = nil
+                (instances, left) = table.instances(from: &allocator, released: released)
+                tables[service] = table
             }
-            link.isKept = false
-            tables[service] = nil
-            let (instances, left) = table.instances(from: &allocator, released: released)
-            tables[service] = table
-            guard instances != link.instances || link.sequence == 0 else { continue }
-            link.sequence += 1
-            link.instances = instances
-            for instance in left {
-                leaving[instance.id] = Leaving(service: service, sequence: link.sequence, instance: instance)
+            // Of what is kept, who has gone otherwise is retired with the next that are not.
+            if let publication = publish(instances, left, of: service, table, &link, now) {
+                publications.append(publication)
             }
-            let summary = Self.summary(of: table, &link, now: now)
             links[service] = link
-            let snapshot = EndpointSnapshot(sequence: link.sequence, instances: instances)
-            publications.append(Publication(service: service, snapshot: snapshot, summary: summary))
         }
         return publications
+    }
+
+    /// - Returns: nil where the links have it already.
+    private mutating func publish(
+        _ instances: [Instance], _ left: [RetiredInstance], of service: ServiceName, _ table: EndpointTable,
+        _ link: inout Link, _ now: Duration
+    ) -> Publication? {
+        guard instances != link.instances || link.sequence == 0 else { return nil }
+        link.sequence += 1
+        link.instances = instances
+        for instance in left {
+            leaving[instance.id] = Leaving(service: service, sequence: link.sequence, instance: instance)
+        }
+        let summary = Self.summary(of: table, &link, now: now)
+        let snapshot = EndpointSnapshot(sequence: link.sequence, instances: instances)
+        return Publication(service: service, snapshot: snapshot, summary: summary)
     }
 
     /// Services that have become empty and whose links go on with what they had, since this was last asked.

@@ -15,18 +15,22 @@ package struct HoldRecord: Sendable, Hashable {
     package let until: String
     /// Of the keys that the proxy reads: by it the hold's own key is read.
     package let order: KeyLayout.Order
+    /// The key that went, where it stood elsewhere than the layout has it; nil: the hold's own key says which.
+    package let key: String?
 
     package init(
-        endpoint: Endpoint, node: String, since: String, until: String, order: KeyLayout.Order = .serviceFirst
+        endpoint: Endpoint, node: String, since: String, until: String, order: KeyLayout.Order = .serviceFirst,
+        key: String? = nil
     ) {
         self.endpoint = endpoint
         self.node = node
         self.since = since
         self.until = until
         self.order = order
+        self.key = key
     }
 
-    /// - Throws: why it cannot be read; all fields but `layout` are required.
+    /// - Throws: why it cannot be read; all fields but `layout` and `key` are required.
     package init(decoding value: [UInt8]) throws(SkipReason) {
         guard value.count <= InstanceRecord.maximumLength else { throw .valueTooLong }
         let object = try JSONParser.object(value, maximumDepth: InstanceRecord.maximumDepth)
@@ -41,7 +45,13 @@ package struct HoldRecord: Sendable, Hashable {
             guard let named = layout.string.flatMap(KeyLayout.Order.init(rawValue:)) else { throw .field }
             order = named
         }
-        self.init(endpoint: Endpoint(address, port: port), node: node, since: since, until: until, order: order)
+        let key = object["key"]
+        guard key == nil || (key?.string?.utf8.count).map({ $0 <= KeyLayout.maximumKeyLength }) ?? false else {
+            throw .field
+        }
+        self.init(
+            endpoint: Endpoint(address, port: port), node: node, since: since, until: until, order: order,
+            key: key?.string)
     }
 
     /// The JSON without white space; the same record gives the same bytes.
@@ -51,6 +61,7 @@ package struct HoldRecord: Sendable, Hashable {
             "node": .string(node), "since": .string(since), "until": .string(until),
         ]
         if order != .serviceFirst { object["layout"] = .string(order.rawValue) }
+        object["key"] = key.map(JSONValue.string)
         return object.encoded()
     }
 }

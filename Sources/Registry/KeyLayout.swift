@@ -103,7 +103,7 @@ package struct KeyLayout: Sendable, Hashable {
 
     /// - Returns: whose key this is; nil when it is longer than 512 bytes or not of this layout.
     package func parse(_ key: String) -> Place? {
-        guard var rest = remainder(of: key, below: root) else { return nil }
+        guard var rest = Self.remainder(of: key, below: root) else { return nil }
         var node: String?
         if order == .nodeFirst {
             guard let slash = rest.utf8.firstIndex(of: UInt8(ascii: "/")), slash > rest.startIndex,
@@ -131,7 +131,7 @@ package struct KeyLayout: Sendable, Hashable {
 
     /// - Returns: the node, decoded, and the process of a presence key; nil for any other key.
     package func parsePresence(_ key: String) -> (node: String, process: String)? {
-        guard let rest = remainder(of: key, below: "\(prefix)-nodes/"), let (head, process) = Self.splitLast(rest),
+        guard let rest = Self.remainder(of: key, below: "\(prefix)-nodes/"), let (head, process) = Self.splitLast(rest),
             let node = InstanceName.decode(head)
         else { return nil }
         return (node, String(process))
@@ -151,7 +151,7 @@ package struct KeyLayout: Sendable, Hashable {
 
     /// - Returns: what is held and by which process, of a hold's key; nil for any other key.
     package func parseHold(_ key: String) -> (place: Place, process: String)? {
-        guard let rest = remainder(of: key, below: "\(prefix)-holds/"), let (held, process) = Self.splitLast(rest),
+        guard let rest = Self.remainder(of: key, below: "\(prefix)-holds/"), let (held, process) = Self.splitLast(rest),
             let (head, instance) = Self.splitLast(held)
         else { return nil }
         var (name, node) = (head, String?.none)
@@ -164,9 +164,13 @@ package struct KeyLayout: Sendable, Hashable {
         return (Place(service: service, instance: String(instance), node: node), String(process))
     }
 
-    func remainder(of key: String, below start: String) -> Substring? {
-        guard key.utf8.count <= Self.maximumKeyLength, key.utf8.starts(with: start.utf8) else { return nil }
-        return Substring(key.utf8.dropFirst(start.utf8.count))
+    /// - Returns: what is behind `start`; nil where nothing of ours can be: a key that is too long, or that is not
+    ///   text. A store shows what is no UTF-8 as U+FFFD, so that two such keys may look the same: which is meant cannot
+    ///   be told.
+    package static func remainder(of key: String, below start: String) -> Substring? {
+        guard key.utf8.count <= maximumKeyLength, key.utf8.starts(with: start.utf8) else { return nil }
+        let rest = Substring(key.utf8.dropFirst(start.utf8.count))
+        return rest.unicodeScalars.contains("\u{FFFD}") ? nil : rest
     }
 
     static func splitLast(_ text: Substring) -> (head: Substring, last: Substring)? {

@@ -67,6 +67,18 @@ package struct LastGood: Sendable, Hashable {
         }
     }
 
+    /// An operator's word as it stood, with its own end.
+    package struct Word: Sendable, Hashable {
+        /// As in the word's key; `*` for all.
+        package let instance: String
+        package let record: OverrideRecord
+
+        package init(instance: String, record: OverrideRecord) {
+            self.instance = instance
+            self.record = record
+        }
+    }
+
     /// 50,000 instances (registry limits) of 512 bytes of key and 4 KiB of value would be more; real ones have 300 bytes.
     package static let maximumLength = 64 << 20
     /// The envelope, the content, services, a list, an entry, and a record below.
@@ -79,12 +91,19 @@ package struct LastGood: Sendable, Hashable {
     package let revision: Int64
     /// In key order; a service that is missing was never listed.
     package let services: [ServiceName: [Entry]]
+    /// Operators' words about these services, in the order of their keys. A reader that does not know them skips
+    /// them, so that the version stays.
+    package let words: [ServiceName: [Word]]
 
-    package init(origin: Origin, savedAt: String, revision: Int64, services: [ServiceName: [Entry]]) {
+    package init(
+        origin: Origin, savedAt: String, revision: Int64, services: [ServiceName: [Entry]],
+        words: [ServiceName: [Word]] = [:]
+    ) {
         self.origin = origin
         self.savedAt = savedAt
         self.revision = revision
         self.services = services
+        self.words = words
     }
 
     /// - Parameter origin: of the reader; a file of another's is refused.
@@ -98,12 +117,14 @@ package struct LastGood: Sendable, Hashable {
         guard let savedAt = content["saved"]?.string, let revision = content["revision"]?.integer,
             case .object(let lists) = content["entries"]
         else { throw .form }
-        var services: [ServiceName: [Entry]] = [:]
-        for list in lists.members {
-            guard let service = ServiceName(list.name), case .array(let values) = list.value else { throw .form }
-            services[service] = try values.map { value throws(Refusal) in try Self.entry(value) }
+        var words: [ServiceName: [Word]] = [:]
+        if let value = content["words"] {
+            guard case .object(let lists) = value else { throw .form }
+            words = try Self.read(lists, Self.word)
         }
-        self.init(origin: origin, savedAt: savedAt, revision: Int64(revision), services: services)
+        self.init(
+            origin: origin, savedAt: savedAt, revision: Int64(revision), services: try Self.read(lists, Self.entry),
+            words: words)
     }
 
     package func encoded() -> [UInt8] {
@@ -116,13 +137,41 @@ package struct LastGood: Sendable, Hashable {
                     return .object(object)
                 })
         }
-        let content: JSONObject = [
+        var content: JSONObject = [
             "origin": .object(origin.json), "saved": .string(savedAt), "revision": .integer(Int(revision)),
             "entries": .object(lists),
         ]
+        if !words.isEmpty { content["words"] = .object(wordLists) }
         let checksum = content.encoded().fnv1a
         let file: JSONObject = ["v": .integer(1), "checksum": .string(checksum), "content": .object(content)]
         return file.encoded()
+    }
+
+    private var wordLists: JSONObject {
+        var lists = JSONObject()
+        for (service, words) in words.sorted(by: { $0.key < $1.key }) {
+            lists[service.description] = .array(
+                words.map { .object(["instance": .string($0.instance), "word": .object($0.record.json)]) })
+        }
+        return lists
+    }
+
+    private static func read<Element>(
+        _ lists: JSONObject, _ element: (JSONValue) throws(Refusal) -> Element
+    ) throws(Refusal) -> [ServiceName: [Element]] {
+        var services: [ServiceName: [Element]] = [:]
+        for list in lists.members {
+            guard let service = ServiceName(list.name), case .array(let values) = list.value else { throw .form }
+            services[service] = try values.map { value throws(Refusal) in try element(value) }
+        }
+        return services
+    }
+
+    private static func word(_ value: JSONValue) throws(Refusal) -> Word {
+        guard case .object(let word) = value, let instance = word["instance"]?.string,
+            case .object(let json) = word["word"], let record = try? OverrideRecord(decoding: json.encoded())
+        else { throw .form }
+        return Word(instance: instance, record: record)
     }
 
     private static func entry(_ value: JSONValue) throws(Refusal) -> Entry {

@@ -83,7 +83,8 @@ extension KeyLayout {
 
     /// - Returns: what a word is about, of its key; nil for any other key.
     package func parseOverride(_ key: String) -> (service: ServiceName, instance: String)? {
-        guard let rest = remainder(of: key, below: "\(prefix)-overrides/"), let (head, instance) = Self.splitLast(rest),
+        guard let rest = Self.remainder(of: key, below: "\(prefix)-overrides/"),
+            let (head, instance) = Self.splitLast(rest),
             let service = ServiceName(head)
         else { return nil }
         return (service, String(instance))

@@ -7,8 +7,8 @@ package import Registry
 
 /// The registry on an etcd cluster: `RegistryStore`'s promises over `EtcdClient`'s.
 ///
-/// Keys that are not UTF-8 are shown with U+FFFD in place of what is wrong: no layout has such keys, so they are
-/// skipped with a reason above.
+/// Keys that are not UTF-8 are shown with U+FFFD in place of what is wrong, so that several may look the same. Layouts
+/// refuse such keys (`KeyLayout.remainder`): above they are skipped with a reason.
 package final class EtcdStore: RegistryStore {
     private let client: EtcdClient
 

@@ -67,15 +67,14 @@ struct ProxyFlags: FlagGroup {
     @Option(name: .init(.balance), help: .init(.balance)) var balance: [String] = []
     @Option(name: .init(.hold), help: .init(.hold)) var hold: [String] = []
     @Flag(name: .init(.startEmpty), help: .init(.startEmpty)) var startEmpty = false
-    @Option(name: .init(.resolveNames), help: .init(.resolveNames)) var resolveNames: [String] = []
     @Option(name: .init(.onLoss), help: .init(.onLoss)) var onLoss: [String] = []
     @Option(name: .init(.onEmpty), help: .init(.onEmpty)) var onEmpty: [String] = []
     @Option(name: .init(.instanceConnections), help: .init(.instanceConnections)) var connections: [String] = []
 
     var given: [SettingName: [String]] {
         [
-            .bind: bind, .balance: balance, .hold: hold, .startEmpty: startEmpty.given, .resolveNames: resolveNames,
-            .onLoss: onLoss, .onEmpty: onEmpty, .instanceConnections: connections,
+            .bind: bind, .balance: balance, .hold: hold, .startEmpty: startEmpty.given, .onLoss: onLoss,
+            .onEmpty: onEmpty, .instanceConnections: connections,
         ]
     }
 }
@@ -83,10 +82,13 @@ struct ProxyFlags: FlagGroup {
 /// What decides which entries a link uses.
 struct SelectionFlags: FlagGroup {
     @Option(name: .init(.format), help: .init(.format)) var format: [String] = []
+    @Option(name: .init(.resolveNames), help: .init(.resolveNames)) var resolveNames: [String] = []
     @Option(name: .init(.select), help: .init(.select)) var select: [String] = []
     @Option(name: .init(.prefer), help: .init(.prefer)) var prefer: [String] = []
 
-    var given: [SettingName: [String]] { [.format: format, .select: select, .prefer: prefer] }
+    var given: [SettingName: [String]] {
+        [.format: format, .resolveNames: resolveNames, .select: select, .prefer: prefer]
+    }
 }
 
 struct TargetFlags: FlagGroup {

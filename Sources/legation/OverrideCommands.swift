@@ -12,7 +12,7 @@ struct DrainCommand: LegationCommand {
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(
-        help: ArgumentHelp("The service, and its instance or * for all.", valueName: "SERVICE INSTANCE"))
+        help: ArgumentHelp("The service, and its instance; none or * for all.", valueName: "SERVICE [INSTANCE]"))
     var words: [String] = []
 
     var groups: [any FlagGroup] { [override, etcd, log] }
@@ -37,7 +37,7 @@ struct WeightCommand: LegationCommand {
     @OptionGroup var log: LogFlags
     @Argument(
         help: ArgumentHelp(
-            "The service, its instance or * for all, and 0 to 1000.", valueName: "SERVICE INSTANCE WEIGHT"))
+            "The service, its instance (none or * for all), and 0 to 1000.", valueName: "SERVICE [INSTANCE] WEIGHT"))
     var words: [String] = []
 
     var groups: [any FlagGroup] { [override, etcd, log] }
@@ -60,7 +60,7 @@ struct UndoCommand: LegationCommand {
     @OptionGroup var etcd: EtcdFlags
     @OptionGroup var log: LogFlags
     @Argument(
-        help: ArgumentHelp("The service, and its instance or *, as it was said.", valueName: "SERVICE INSTANCE"))
+        help: ArgumentHelp("The service, and its instance or none, as it was said.", valueName: "SERVICE [INSTANCE]"))
     var words: [String] = []
 
     var groups: [any FlagGroup] { [etcd, log] }

@@ -152,11 +152,13 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake(command: .services, arguments: ["a/"], key: "SERVICE", value: "a/"),
         Mistake(command: .nodes, arguments: ["a"], key: "argument", value: "a"),
         Mistake(command: .checkEtcd, arguments: ["a"], key: "argument", value: "a"),
-        Mistake(command: .drain, arguments: ["a"], key: "INSTANCE", value: nil),
+        Mistake(command: .drain, key: "SERVICE", value: nil),
         Mistake(command: .drain, arguments: ["a b", "c"], key: "SERVICE", value: "a b"),
         Mistake(command: .undo, arguments: ["a", "b/c"], key: "INSTANCE", value: "b/c"),
         Mistake(command: .weight, arguments: ["a", "b", "1001"], key: "WEIGHT", value: "1001"),
-        Mistake(command: .weight, arguments: ["a", "b"], key: "WEIGHT", value: nil),
+        Mistake(command: .weight, arguments: ["a"], key: "WEIGHT", value: nil),
+        Mistake(command: .weight, arguments: ["a", "b"], key: "WEIGHT", value: "b"),
+        Mistake(command: .weight, arguments: ["a", "b", "c", "1"], key: "argument", value: "c"),
         Mistake(command: .undo, arguments: ["a", "b", "c"], key: "argument", value: "c"),
     ]
 

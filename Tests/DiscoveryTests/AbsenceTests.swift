@@ -50,6 +50,62 @@ import Testing
         }
     }
 
+    /// What `services` shows as not used is not used: kept is only who left without a word about himself.
+    @Test(arguments: [
+        #"{"host":"10.0.0.1","port":6379,"state":"draining"}"#, #"{"host":"10.0.0.1","port":6379,"weight":0}"#,
+    ])
+    func keepDoesNotGoOnWithOneThatSaysNo(_ value: String) async throws {
+        let harness = try harness(AbsencePolicy(onEmpty: .keep))
+        try await harness.put(TableHarness.key("1"), one)
+        try await harness.running {
+            try await harness.until([one])
+            try await harness.put(TableHarness.key("1"), text: value)
+            try await harness.until([])
+            try await harness.delete(TableHarness.key("1"))
+            try await harness.put(TableHarness.key("2"), two)
+            try await harness.until([two])
+        }
+        #expect(harness.log.lines("no instance is left; the last ones are used on").isEmpty)
+    }
+
+    @Test func keepDoesNotGoOnWithOneThatIsDrained() async throws {
+        let harness = try harness(AbsencePolicy(onEmpty: .keep))
+        try await harness.put([(TableHarness.key("1"), one), (TableHarness.key("2"), two)])
+        try await harness.running {
+            try await harness.until([one, two])
+            try await harness.delete(TableHarness.key("1"), TableHarness.key("2"))
+            let kept = "no instance is left; the last ones are used on"
+            try await eventually { harness.log.lines(kept).count == 1 }
+            // Also one whose key has long gone.
+            try await harness.put("/services-overrides/redis/1", text: #"{"state":"draining"}"#)
+            try await harness.until([two])
+            try await harness.put("/services-overrides/redis/*", text: #"{"state":"draining"}"#)
+            try await harness.until([])
+        }
+    }
+
+    @Test func neitherKeepNorFallbackDialsOurselves() async throws {
+        let keeping = try harness(AbsencePolicy(onEmpty: .keep))
+        try await keeping.put(TableHarness.key("1"), one)
+        try await keeping.running {
+            try await keeping.until([one])
+            keeping.own.value = [one]
+            keeping.watcher.ownEndpointsChanged()
+            try await keeping.until([])
+        }
+        let falling = try harness(AbsencePolicy(onEmpty: .fallback(other)))
+        try await falling.running {
+            try await falling.until([other])
+            falling.own.value = [other]
+            falling.watcher.ownEndpointsChanged()
+            try await falling.until([])
+            #expect(falling.log.lines("entry skipped").first?.text("reason") == "own-listener")
+            falling.own.value = []
+            falling.watcher.ownEndpointsChanged()
+            try await falling.until([other])
+        }
+    }
+
     @Test func fallbackTakesOverAndGoesAgain() async throws {
         let harness = try harness(AbsencePolicy(onEmpty: .fallback(other)))
         try await harness.running {

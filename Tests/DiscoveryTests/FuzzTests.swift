@@ -20,6 +20,20 @@ import Testing
         "10.0.0.7", "fd00::7", "127.0.0.1", "169.254.169.254", "0.0.0.0", "fd00:ec2::254", "::1", "8.8.8.8", "10.0.0.1",
     ].compactMap { IPAddress($0) }
 
+    /// How long to go on, and what from.
+    private struct Run {
+        let seed: UInt64
+        let end: ContinuousClock.Instant
+
+        init() {
+            let environment = ProcessInfo.processInfo.environment
+            let seconds = environment["LEGATION_FUZZ_SECONDS"].flatMap { Int($0) }
+            let given = environment["LEGATION_FUZZ_SEED"].flatMap { UInt64($0) }
+            seed = given ?? seconds.map { _ in .random(in: 0...(.max)) } ?? 7
+            end = ContinuousClock.now + .seconds(seconds ?? 1)
+        }
+    }
+
     private func mayBeDialled(_ endpoint: Endpoint) -> Bool {
         Self.allowed.contains { $0.contains(endpoint.address) } && endpoint.address.description != "fd00:ec2::254"
             && endpoint.port > 0 && endpoint != Self.own
@@ -78,12 +92,8 @@ import Testing
 
     @Test(.row("S8")) func nothingThatStandsInTheRegistryIsDialledThatMayNotBe() throws {
         try #require(Self.allowed.count == 5 && Self.answers.count == 9)
-        let environment = ProcessInfo.processInfo.environment
-        let seconds = environment["LEGATION_FUZZ_SECONDS"].flatMap { Int($0) }
-        let seed =
-            environment["LEGATION_FUZZ_SEED"].flatMap { UInt64($0) } ?? seconds.map { _ in .random(in: 0...(.max)) }
-            ?? 7
-        let end = ContinuousClock.now + .seconds(seconds ?? 1)
+        let run = Run()
+        let seed = run.seed
         var (rounds, used, skipped) = (0, 0, 0)
         repeat {
             var entries = HostileEntries(seed: seed &+ UInt64(rounds))
@@ -107,9 +117,54 @@ import Testing
             restarted.restore(harness.table.lastGood())
             for instance in restarted.instances() { #expect(instance.endpoint.map(mayBeDialled) ?? false) }
             rounds += 1
-        } while ContinuousClock.now < end
+        } while ContinuousClock.now < run.end
         print("fuzz: seed \(seed), \(rounds) registries of 300 changes, \(used) used, \(skipped) skipped at their ends")
         // Enough of it is good, and enough bad, for the rest to mean something.
         #expect(used > 3 * rounds && skipped > 3 * rounds)
+    }
+
+    // MARK: Through a whole watcher
+
+    /// Names that look the same, and one that a store shows for whatever is no text.
+    private static let lookalikes = ["\u{e9}", "e\u{301}", "\u{fffd}", "*"]
+
+    private func write(_ entries: inout HostileEntries, to memory: MemoryStore) async throws {
+        let roots = ["/services/redis", "/services/redis", "/services-overrides/redis", "/services-overrides/sub/x"]
+        let root = roots.randomElement(using: &entries.chance) ?? roots[0]
+        let isLookalike = Int.random(in: 0..<8, using: &entries.chance) == 0
+        let name = isLookalike ? Self.lookalikes.randomElement(using: &entries.chance) : nil
+        let key = "\(root)/\(name ?? entries.instance())"
+        let isDelete = Int.random(in: 0..<10, using: &entries.chance) == 0
+        let operation = isDelete ? RegistryWrite.Operation.delete : .put(entries.value(), lease: nil)
+        _ = try await memory.commit([RegistryWrite(key: key, condition: .none, operation: operation)])
+    }
+
+    @Test(.row("S8")) func aWatcherOutlivesWhateverIsWritten() async throws {
+        let run = Run()
+        let last = TableHarness.endpoint(200)
+        var rounds = 0
+        repeat {
+            var entries = HostileEntries(seed: run.seed &+ UInt64(rounds))
+            let harness = try WatcherHarness(
+                holder: DiscoveryConfiguration.Holder(node: "hostB", process: "p1"))
+            harness.own.value = [Self.own]
+            // Some of it stands before the watcher comes, the rest is told to it.
+            for _ in 0..<50 { try await write(&entries, to: harness.memory) }
+            try await harness.running {
+                for _ in 0..<50 { try await write(&entries, to: harness.memory) }
+                // Both what is registered and what operators say is still followed.
+                try await harness.put("/services-overrides/redis/last", text: #"{"weight":55}"#)
+                try await harness.put(TableHarness.key("last"), last)
+                try await eventually {
+                    harness.seen.newest()?.instances.contains { $0.endpoint == last && $0.weight == 55 } ?? false
+                }
+            }
+            for instance in harness.seen.all().flatMap(\.instances) {
+                let endpoint = try #require(instance.endpoint)
+                #expect(mayBeDialled(endpoint), "seed \(run.seed &+ UInt64(rounds)): \(endpoint)")
+            }
+            rounds += 1
+        } while ContinuousClock.now < run.end
+        print("fuzz: seed \(run.seed), \(rounds) watchers over 100 changes")
     }
 }

@@ -48,6 +48,31 @@ import Testing
         #expect(harness.store.faults.owners == 1)
     }
 
+    /// Its key is not of the layout: the hold says it, and what it is called there is what an operator's word calls it.
+    @Test(arguments: KeyLayout.Order.allCases)
+    func saysWhatIsHeldOfAServiceThatStandsElsewhere(_ order: KeyLayout.Order) async throws {
+        var layout = KeyLayout.standard
+        layout.order = order
+        let redis = try #require(ServiceName("redis"))
+        let harness = try WatcherHarness(
+            holder: holder, layout: layout, sources: [redis: EntrySource(prefix: "/db")])
+        let (endpoint, key) = (TableHarness.endpoint(1), "/db/\u{301}a/x1")
+        harness.prober.accept([endpoint])
+        let lease = harness.memory.grant(timeToLive: .seconds(10))
+        try await harness.put(key, endpoint, lease: lease)
+        try await harness.running {
+            try await harness.until([endpoint])
+            harness.memory.revoke(lease)
+            try await eventually { try harness.report().instances.map(\.state) == [.held] }
+            try await eventually { try await !harness.memory.list(layout.holdsRange).entries.isEmpty }
+            let listing = try await harness.memory.list(layout.holdsRange)
+            let row = try #require(HoldRow.rows(listing, layout: layout).first)
+            #expect(row.service == redis && row.key == key && row.record.endpoint == endpoint)
+            try await harness.put("/services-overrides/redis/\u{301}a%2Fx1", text: #"{"state":"draining"}"#)
+            try await harness.until([])
+        }
+    }
+
     @Test func aLostLeaseIsSaidAgain() async throws {
         let harness = try WatcherHarness(holder: holder)
         try await holding(harness) {

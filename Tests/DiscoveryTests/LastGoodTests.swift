@@ -4,7 +4,6 @@
 import Discovery
 import Registry
 import ServiceModel
-import Synchronization
 import TestSupport
 import Testing
 
@@ -104,6 +103,30 @@ import Testing
         #expect(kept.stored?.services.values.map { $0.map(\.key) } == [[TableHarness.key("2")]])
     }
 
+    /// An operator's word holds for a proxy that starts without the registry, as long as it says so itself.
+    @Test func beginsWithWhatOperatorsHadSaid() async throws {
+        let kept = try MemoryLastGood()
+        let entries = [one, TableHarness.endpoint(2), TableHarness.endpoint(3)].enumerated().map { index, endpoint in
+            LastGood.Entry(key: TableHarness.key("\(index + 1)"), record: InstanceRecord(endpoint: endpoint))
+        }
+        let words = [("1", "2100-01-01T00:00:00Z"), ("2", nil), ("3", "2026-01-01T00:00:00Z")].map { name, until in
+            LastGood.Word(
+                instance: name, record: OverrideRecord(.draining, by: nil, since: nil, until: until))
+        }
+        let redis = try #require(ServiceName("redis"))
+        try kept.save(
+            LastGood(
+                origin: kept.origin, savedAt: "2026-11-22T11:00:00Z", revision: 7, services: [redis: entries],
+                words: [redis: words]))
+        let harness = try WatcherHarness(lastGood: kept)
+        harness.store.change { faults in
+            faults.list = .unavailable
+            faults.overrides = .unavailable
+        }
+        try await harness.running { try await harness.until([TableHarness.endpoint(3)]) }
+        #expect(harness.seen.all().count == 1)
+    }
+
     @Test func doesNotAskForItWhenTheRegistryAnswers() async throws {
         let kept = try MemoryLastGood()
         try kept.save(lastGood(kept))
@@ -134,6 +157,19 @@ import Testing
                 == 1)
     }
 
+    @Test func beginsWithWhatOneMemberKnowsOfOperators() async throws {
+        let harness = try WatcherHarness()
+        harness.store.change { faults in
+            faults.list = .unavailable
+            faults.overrides = .unavailable
+            faults.answersUnconfirmed = true
+        }
+        try await harness.put("/services-overrides/redis/1", text: #"{"state":"draining"}"#)
+        try await harness.put([(TableHarness.key("1"), one), (TableHarness.key("2"), TableHarness.endpoint(2))])
+        try await harness.running { try await harness.until([TableHarness.endpoint(2)]) }
+        #expect(harness.seen.all().count == 1)
+    }
+
     @Test func beginsWithWhatOneMemberKnows() async throws {
         let harness = try WatcherHarness()
         harness.store.change { faults in
@@ -143,53 +179,12 @@ import Testing
         try await harness.put(TableHarness.key("1"), one)
         try await harness.running {
             try await harness.until([one])
-            #expect(harness.log.lines("registry has no quorum; began with what one member knows").count == 1)
+            // Told after it is in use.
+            let said = "registry has no quorum; began with what one member knows"
+            try await eventually { harness.log.lines(said).count == 1 }
             try await harness.delete(TableHarness.key("1"))
             harness.store.change { $0.list = nil }
             try await harness.until([])
-        }
-    }
-}
-
-/// A `LastGoodStore` in memory that counts, and fails when told to.
-private final class MemoryLastGood: LastGoodStore {
-    private struct State {
-        var stored: LastGood?
-        var loads = 0
-        var saves = 0
-        var refuses = false
-    }
-
-    let origin: LastGood.Origin
-    private let state = Mutex(State())
-
-    init() throws {
-        origin = LastGood.Origin(
-            prefix: "/services", endpoints: ["http://a:2379"], services: [try #require(ServiceName("redis"))])
-    }
-
-    var stored: LastGood? { state.withLock { $0.stored } }
-    var loads: Int { state.withLock { $0.loads } }
-    /// Attempts.
-    var saves: Int { state.withLock { $0.saves } }
-    var refuses: Bool {
-        get { state.withLock { $0.refuses } }
-        set { state.withLock { $0.refuses = newValue } }
-    }
-
-    func load() throws -> LastGood? {
-        try state.withLock { state in
-            state.loads += 1
-            if state.refuses { throw LastGood.Refusal.checksum }
-            return state.stored
-        }
-    }
-
-    func save(_ lastGood: LastGood) throws {
-        try state.withLock { state in
-            state.saves += 1
-            if state.refuses { throw LastGood.Refusal.form }
-            state.stored = lastGood
         }
     }
 }

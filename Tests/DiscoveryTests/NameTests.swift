@@ -96,22 +96,49 @@ import Testing
         #expect(harness.table.counters.drift == 1)
     }
 
-    @Test func anotherNameOrAnAddressTakesItsPlaceAtOnce() throws {
+    @Test func anotherNameTakesItsPlaceOnceItIsKnown() throws {
         var harness = try harness()
         harness.put("a", value("old.lan"))
         harness.resolve("old.lan", addresses(1))
+        harness.put("a", value("typo.lan"))
+        #expect(harness.used == [1] && harness.table.names == ["typo.lan"] && skipped(harness) == [.unresolved])
+        harness.put("a", value("typo.lan", more: #","weight":7"#))
+        #expect(harness.instances().map(\.weight) == [100], "its last valid value as a whole")
         harness.put("a", value("new.lan"))
-        #expect(harness.used == [] && harness.table.names == ["new.lan"])
+        #expect(harness.used == [1] && harness.table.names == ["new.lan"])
         harness.resolve("new.lan", addresses(2))
-        #expect(harness.used == [2])
+        #expect(harness.used == [2] && skipped(harness) == [])
         harness.put("a", value("10.0.0.3"))
-        #expect(harness.used == [3] && harness.table.names.isEmpty)
+        #expect(harness.used == [3] && harness.table.names.isEmpty, "an address at once")
         harness.put("a", value("new.lan"))
-        #expect(harness.used == [], "its last answer is forgotten with it")
+        #expect(harness.used == [3] && skipped(harness) == [.unresolved], "its last answer is forgotten with it")
         harness.resolve("new.lan", addresses(2))
+        #expect(harness.used == [2] && skipped(harness) == [] && harness.table.members == 1)
         // What cannot be read leaves the last valid word, also that of a name.
         harness.put("a", Array("{".utf8))
         #expect(harness.used == [2] && skipped(harness) == [.json])
+    }
+
+    /// It is told what is to be done with the instance, wherever it may be.
+    @Test func aNameThatIsToTakeNoConnectionsIsNotWaitedFor() throws {
+        for before in ["old.lan", "10.0.0.1"] {
+            var harness = try harness()
+            harness.put("a", value(before))
+            harness.resolve("old.lan", addresses(1))
+            harness.put("a", value("new.lan", more: #","state":"draining""#))
+            #expect(harness.used == [])
+        }
+    }
+
+    @Test func whatIsAwaitedGoesWithItsKey() throws {
+        for before in ["old.lan", "10.0.0.1"] {
+            var harness = try harness()
+            harness.put("a", value(before))
+            harness.resolve("old.lan", addresses(1))
+            harness.put("a", value("new.lan"))
+            harness.delete("a")
+            #expect(harness.used == [] && harness.table.names.isEmpty && harness.table.members == 0)
+        }
     }
 
     @Test func drainingAndOverridesAreOfTheWholeKey() throws {

@@ -58,11 +58,54 @@ import Testing
         #expect(harness.used == [] && harness.names(.held) == [] && harness.names(.leaving) == [])
     }
 
-    @Test func isNoPartOfWhatOutlivesTheProcess() throws {
+    /// As a word of its own: what the registrator says stands beside it, for when it is undone.
+    @Test func outlivesTheProcessBesideTheEntries() throws {
         var harness = try TableHarness()
         harness.putUp(1)
-        harness.say(["1": override(.draining)])
+        harness.say(["1": override(.draining), "*": override(.weight(3))])
         #expect(harness.table.lastGood().map(\.record.state) == [.up])
+        #expect(harness.table.lastGoodWords().map(\.instance) == ["*", "1"])
+        #expect(harness.table.lastGoodWords().map(\.record.word) == [.weight(3), .draining])
+    }
+
+    // MARK: Held instances
+
+    private func holding(_ count: Int) throws -> TableHarness {
+        var harness = try TableHarness()
+        harness.putUp(count)
+        harness.delete((1...count).map(String.init))
+        harness.answer()
+        #expect(harness.names(.held).count == count && harness.used.count == count)
+        return harness
+    }
+
+    @Test func whatIsHeldIsDrainedLikeAnyOther() throws {
+        var harness = try holding(2)
+        harness.say(["1": override(.draining)])
+        #expect(harness.used == [2] && harness.names(.held) == ["2"])
+        #expect(harness.notices.last == .holdEnded(key: TableHarness.key("1"), TableHarness.endpoint(1), .drained))
+        harness.say(["*": override(.draining)])
+        #expect(harness.used == [] && harness.names(.held) == [])
+        harness.pass(.seconds(30))
+        #expect(harness.used == [], "nor does a probe bring it back")
+    }
+
+    @Test func whatIsHeldIsWeighedLikeAnyOther() throws {
+        var harness = try holding(2)
+        harness.say(["1": override(.weight(7))])
+        #expect(harness.instances().map(\.weight).sorted() == [7, 100])
+        harness.say(["1": override(.weight(0))])
+        #expect(harness.used == [2])
+    }
+
+    /// It is asked because it left before the others, and says yes after the operator has said no.
+    @Test func whatIsDrainedWhileItIsAskedStaysOut() throws {
+        var harness = try TableHarness()
+        harness.putUp(2)
+        harness.delete("1", "2")
+        harness.say(["*": override(.draining)])
+        harness.answer()
+        #expect(harness.used == [] && harness.names(.held) == [])
     }
 }
 
@@ -93,15 +136,70 @@ import Testing
     }
 
     @Test func endsAtUntil() async throws {
-        let harness = try WatcherHarness()
-        let until = Date.now.addingTimeInterval(2).formatted(.iso8601)
+        let clock = ManualClock()
+        let beginning = try Date("2026-11-22T11:00:00Z", strategy: .iso8601)
+        let harness = try WatcherHarness(
+            clock: clock, wallClock: { beginning.addingTimeInterval(clock.now.offset / .seconds(1)) })
         try await harness.put(TableHarness.key("1"), one)
-        try await say(harness, "/services-overrides/redis/1", #"{"state":"draining","until":"\#(until)"}"#)
+        try await say(harness, "/services-overrides/redis/1", #"{"state":"draining","until":"2026-11-22T11:00:02Z"}"#)
         try await harness.running {
             try await harness.until([])
+            try await eventually {
+                clock.advance(by: .milliseconds(100))
+                return harness.seen.newest()?.instances.map(\.endpoint) == [one]
+            }
+        }
+        #expect(clock.now.offset >= .seconds(2))
+    }
+
+    /// Swift takes two spellings of é for one string; for the registry they are two keys, and two instances.
+    @Test func keysThatLookTheSameAreTwoWords() async throws {
+        let harness = try WatcherHarness()
+        let (composed, apart) = ("/services-overrides/redis/\u{e9}", "/services-overrides/redis/e\u{301}")
+        try await say(harness, composed, #"{"state":"draining"}"#)
+        try await say(harness, apart, #"{"weight":7}"#)
+        try await harness.put([(TableHarness.key("\u{e9}"), one), (TableHarness.key("e\u{301}"), two)])
+        try await harness.running {
+            try await harness.until([two])
+            #expect(harness.seen.newest()?.instances.map(\.weight) == [7])
+            // Their end is told apart as well.
+            try await say(harness, composed, nil)
+            try await harness.until([one, two])
+            try await eventually { harness.seen.newest()?.instances.map(\.weight).sorted() == [7, 100] }
+        }
+    }
+
+    /// A proxy that starts does not use for a moment what an operator took out.
+    @Test func theFirstSnapshotWaitsForWhatIsSaid() async throws {
+        let clock = ManualClock()
+        let harness = try WatcherHarness(clock: clock)
+        harness.store.change { $0.overrides = .unavailable }
+        try await say(harness, "/services-overrides/redis/1", #"{"state":"draining"}"#)
+        try await harness.put([(TableHarness.key("1"), one), (TableHarness.key("2"), two)])
+        try await harness.running {
+            try await eventually { try harness.report().instances.count == 2 }
+            #expect(harness.store.faults.overridesLists >= 1 && harness.seen.all().isEmpty)
+            harness.store.change { $0.overrides = nil }
+            // The first retry, 50 to 100 ms after the failure.
+            await clock.untilSleeping { $0.contains { $0 <= .milliseconds(100) } }
+            clock.advance(by: .milliseconds(100))
+            try await harness.until([two])
+        }
+        #expect(harness.seen.all().count == 1)
+    }
+
+    @Test func theFirstSnapshotDoesNotWaitForEver() async throws {
+        let clock = ManualClock()
+        let harness = try WatcherHarness(clock: clock)
+        harness.store.change { $0.overrides = .unavailable }
+        try await harness.put(TableHarness.key("1"), one)
+        try await harness.running {
+            try await eventually { try harness.report().instances.count == 1 }
+            await clock.untilSleeping { $0.contains(.milliseconds(500)) }
+            #expect(harness.seen.all().isEmpty)
+            clock.advance(by: .milliseconds(500))
             try await harness.until([one])
         }
-        #expect(Date.now >= (try Date(until, strategy: .iso8601)))
     }
 
     /// As for a role that may read nothing but the services.

@@ -50,6 +50,19 @@ import Testing
         }
     }
 
+    @Test func keysThatLookTheSameAreTwo() async throws {
+        try await put("/services/a/\u{e9}", "x")
+        try await running(FaultyStore(memory)) { mirror in
+            try await eventually { keys(mirror, Self.services)?.count == 1 }
+            try await put("/services/a/e\u{301}", "x")
+            try await eventually { keys(mirror, Self.services)?.count == 2 }
+            try await put("/services/a/\u{e9}", nil)
+            try await eventually {
+                keys(mirror, Self.services).map { $0.map { Array($0.utf8) } } == [Array("/services/a/e\u{301}".utf8)]
+            }
+        }
+    }
+
     @Test func saysNothingBeforeAllIsReadAndKeepsWhatItHas() async throws {
         let store = FaultyStore(memory)
         store.change { $0.list = .unavailable }

@@ -24,7 +24,7 @@ import Testing
                 entry("/services/redis/b", #"{"host":"10.0.0.2","port":2,"state":"draining","weight":3}"#),
                 entry("/services/redis/c", #"{"host":"127.0.0.1","port":2}"#),
             ])
-        let (services, unplaced) = ServiceReport.fold(listing, layout: .standard, policy: TargetPolicy())
+        let (services, unplaced, _) = ServiceReport.fold(listing, layout: .standard, policy: TargetPolicy())
         #expect(services.map(\.service.description) == ["pg", "redis"])
         #expect(unplaced == [ServiceReport.SkippedRow(key: "/services/", reason: .key)])
         #expect(services[0].instances.isEmpty && services[0].skippedByReason == [.proto: 1])
@@ -40,7 +40,23 @@ import Testing
 
     @Test func anEmptyListingHasNoServices() {
         let listing = RegistryListing(revision: 1, entries: [])
-        let (services, unplaced) = ServiceReport.fold(listing, layout: .standard, policy: TargetPolicy())
+        let (services, unplaced, _) = ServiceReport.fold(listing, layout: .standard, policy: TargetPolicy())
         #expect(services.isEmpty && unplaced.isEmpty)
+    }
+
+    @Test func showsWhatNamesWereFoundToBe() throws {
+        let entry = entry("/services/redis/a", #"{"host":"redis.lan","port":1}"#)
+        let listing = RegistryListing(revision: 9, entries: [entry])
+        var source = EntrySource()
+        source.resolvesNames = true
+        let fold = { (answers: [String: [IPAddress]]) in
+            ServiceReport.fold(
+                listing, layout: .standard, policy: TargetPolicy(), answers: answers, source: { _ in source })
+        }
+        let unknown = fold([:])
+        #expect(unknown.names == ["redis.lan"] && unknown.services.first?.skippedByReason == [.unresolved: 1])
+        let known = fold(["redis.lan": [TableHarness.endpoint(1).address, IPAddress.loopbackV4]])
+        #expect(known.services.first?.instances.map(\.endpoint.description) == ["10.0.0.1:1"])
+        #expect(known.services.first?.skippedByReason == [.loopback: 1])
     }
 }

@@ -6,6 +6,10 @@ import Registry
 import ServiceModel
 import Testing
 
+extension EntryKey: ExpressibleByStringLiteral {
+    public init(stringLiteral text: String) { self.init(text) }
+}
+
 /// An `EndpointTable` at work: a registry of one service with revisions and leases, backends that accept or not, and time.
 ///
 /// Instance `n` stands under the key `<prefix>/redis/n` and listens at 10.0.0.n:6379 unless told otherwise.
@@ -24,17 +28,21 @@ struct TableHarness {
     private(set) var leaseQuestions: [(lease: RegistryLease, question: Int)] = []
     private(set) var probes: [(endpoint: Endpoint, question: Int)] = []
     private(set) var notices: [EndpointNotice] = []
-    private var allocator = InstanceAllocator()
+    private var allocator: InstanceAllocator
 
-    /// - Parameter isListed: whether an empty listing is in.
+    /// - Parameters:
+    ///   - isListed: whether an empty listing is in.
+    ///   - capacity: slots.
     init(
         hold: Duration = .seconds(60), policy: TargetPolicy = TargetPolicy(), selection: Selection = Selection(),
-        source: EntrySource = EntrySource(), isListed: Bool = true
+        source: EntrySource = EntrySource(), absence: AbsencePolicy = AbsencePolicy(), isListed: Bool = true,
+        capacity: Int = InstanceAllocator.standardCapacity
     ) throws {
+        allocator = InstanceAllocator(capacity: capacity)
         let service = try #require(ServiceName("redis"))
         table = EndpointTable(
-            service: service, layout: Self.layout, policy: policy, hold: hold, source: source,
-            selection: selection)
+            service: service, layout: Self.layout, policy: policy, hold: hold, absence: absence,
+            source: source, selection: selection)
         if isListed { act(table.reset(RegistryListing(revision: 1, entries: []), now: .zero)) }
     }
 
@@ -118,7 +126,7 @@ struct TableHarness {
         act(table.resolved(name, to: addresses, now: now))
     }
 
-    mutating func say(_ overrides: [String: EndpointTable.Override]) {
+    mutating func say(_ overrides: [EntryKey: EndpointTable.Override]) {
         act(table.overridesChanged(to: overrides, now: now))
     }
 

@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Discovery
+import Foundation
 import Logging
 import Registry
 import ServiceModel
@@ -24,7 +25,8 @@ struct WatcherHarness: Sendable {
         memory: MemoryStore = MemoryStore(), services: [String] = ["redis"], hold: Duration = .seconds(60),
         clock: ManualClock? = nil, holder: DiscoveryConfiguration.Holder? = nil, layout: KeyLayout = .standard,
         lastGood: (any LastGoodStore)? = nil, absences: [ServiceName: AbsencePolicy] = [:],
-        sources: [ServiceName: EntrySource] = [:], resolver: (any NameResolver)? = nil
+        sources: [ServiceName: EntrySource] = [:], resolver: (any NameResolver)? = nil,
+        wallClock: @escaping @Sendable () -> Date = { Date.now }
     ) throws {
         self.memory = memory
         store = FaultyStore(memory)
@@ -36,7 +38,8 @@ struct WatcherHarness: Sendable {
                 absences: absences, hold: hold,
                 holder: holder, resolver: resolver, lastGood: lastGood, ownEndpoints: { own.value },
                 released: { _ in true }),
-            prober: prober, logger: log.logger, clock: clock ?? ContinuousClock(), random: { 0.5 })
+            prober: prober, logger: log.logger, clock: clock ?? ContinuousClock(),
+            wallClock: wallClock, random: { 0.5 })
     }
 
     /// Runs the watcher and collects its snapshots for as long as `body` runs.
@@ -150,6 +153,9 @@ final class FaultyStore: RegistryStore {
     struct Faults {
         var list: RegistryError.Code?
         var commit: RegistryError.Code?
+        /// Of operators' words.
+        var overrides: RegistryError.Code?
+        var overridesLists = 0
         /// Whether one member answers although the registry as a whole does not.
         var answersUnconfirmed = false
         /// What may not be read.
@@ -184,7 +190,11 @@ final class FaultyStore: RegistryStore {
     func list(_ range: RegistryRange, keysOnly: Bool) async throws(RegistryError) -> RegistryListing {
         if faults.denied == range { throw RegistryError(.permissionDenied, "told to fail") }
         // Faults and counts are of what is listed of the services.
-        if range == KeyLayout.standard.overridesRange { return try await memory.list(range, keysOnly: keysOnly) }
+        if range == KeyLayout.standard.overridesRange {
+            state.withLock { $0.overridesLists += 1 }
+            if let code = faults.overrides { throw RegistryError(code, "told to fail") }
+            return try await memory.list(range, keysOnly: keysOnly)
+        }
         state.withLock { $0.lists += 1 }
         if let code = faults.list { throw RegistryError(code, "told to fail") }
         let listing = try await memory.list(range, keysOnly: keysOnly)

@@ -16,13 +16,14 @@ struct AbsenceTests {
             try await etcd.putInstance("/services/web/a", backends[0].endpoint)
             let words = policy.map { $0.replacing("%F", with: "\(backends[1].endpoint)") }
             let proxy = try await stage.proxy("web", etcd: etcd, words)
-            #expect(try await servedBy(proxy.endpoint) == "A")
+            let live = try await Live(proxy.endpoint)
             _ = try await etcd.control(["del", "/services/web/a"])
             try await waitFor("an empty set") {
                 !proxy.process.lines(containing: "endpoint set changed", "up=0").isEmpty
                     || !proxy.process.lines(containing: "the last ones are used on").isEmpty
             }
             try await body(stage, proxy, backends[0])
+            #expect(try await live.goesOn())
             // And whoever comes back is used at once.
             let back = try await stage.backend(Backend.naming("back"))
             try await etcd.putInstance("/services/web/b", back.endpoint)
@@ -58,6 +59,7 @@ struct AbsenceTests {
             try await waitFor("all three") {
                 try await [kept, dropped, failed].asyncMap { try await servedBy($0.endpoint) } == ["A", "A", "A"]
             }
+            let live = try await [dropped, failed].asyncMap { try await Live($0.endpoint) }
             try await etcd.stop()
             let stopped = ContinuousClock.now
             // Silence runs from the last answer: at most one ping of a second before.
@@ -67,6 +69,7 @@ struct AbsenceTests {
                 try await refuses(dropped)
             }
             #expect(try await servedBy(kept.endpoint) == "A")
+            for connection in live { #expect(try await connection.goesOn()) }
             try await etcd.start()
             for proxy in [dropped, failed] {
                 try await eventually("used again", within: .seconds(6)) { try await !refuses(proxy) }
@@ -81,5 +84,22 @@ struct AbsenceTests {
         } catch let failure as SocketFailure {
             return failure.isReset || failure.isRefused
         }
+    }
+}
+
+/// A connection to instance A that was open before anything was gone.
+private struct Live: Sendable {
+    private let connection: TCPConnection
+
+    init(_ endpoint: Endpoint) async throws {
+        connection = try await blocking {
+            let connection = try TCPConnection.connect(to: endpoint)
+            guard try connection.receiveLine() == "A" else { throw Unexpected("not served by A") }
+            return connection
+        }
+    }
+
+    func goesOn() async throws -> Bool {
+        try await blocking { [connection] in try connection.exchange("still there") == "still there" }
     }
 }

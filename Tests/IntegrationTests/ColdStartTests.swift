@@ -81,10 +81,16 @@ struct ColdStartTests {
             let line = try await process.firstLine(containing: Self.refused)
             #expect(LogFields(line.text)["reason"]?.contains(file) == true, "\(line.text)")
             #expect(process.lines(containing: "listening").isEmpty)
+            let eager = try await stage.legation(stage.proxyArguments("web", etcd: etcd, ["--start-empty"]))
+            let open = try await eager.listeningEndpoint()
+            try await eager.firstLine(containing: Self.refused)
+            #expect(try await isReset(open))
             try await etcd.start()
             let endpoint = try await process.listeningEndpoint()
-            try await eventually("served once etcd is there", within: .seconds(6)) {
-                try await servedBy(endpoint) == "A"
+            for endpoint in [endpoint, open] {
+                try await eventually("served once etcd is there", within: .seconds(6)) {
+                    try await servedBy(endpoint) == "A"
+                }
             }
             // And what is known now replaces it.
             try await waitFor("a file that is of use") { try Data(contentsOf: URL(filePath: file)) != Data(bytes) }

@@ -156,6 +156,32 @@ struct LeavingTests {
         }
     }
 
+    /// Its data are lost: it knows nobody, and nobody has deleted anything.
+    @Test(.row("F7")) func rule3AnEtcdThatIsEmptyHoldsThem() async throws {
+        try await withStage(.waiting) { stage in
+            let scene = try await Scene(stage, ["A", "B"])
+            let loop = try await withClientLoop(to: scene.proxy.endpoint) { loop in
+                try await scene.etcd.stop()
+                try scene.etcd.loseData()
+                try await scene.etcd.start()
+                // It is believed after three listings that are older than what is known, each a second after the last.
+                try await waitFor("held", within: .seconds(30)) {
+                    try await stage.services(etcd: scene.etcd, ["web"]).heldKeys == [scene.key("A"), scene.key("B")]
+                }
+                let held = ContinuousClock.now
+                try await waitFor("both used") { loop.names(since: held) == ["A", "B"] }
+                return loop
+            }
+            #expect(loop.failures.isEmpty)
+            // Whoever registers there is used as if nothing had been.
+            for name in ["A", "B"] { try await scene.put(name) }
+            try await waitFor("no more held") {
+                try await stage.services(etcd: scene.etcd, ["web"]).heldKeys.isEmpty
+            }
+            #expect(try await serves(scene.proxy.endpoint, exactly: ["A", "B"], window: 6))
+        }
+    }
+
     @Test func rule4AValueThatDoesNotParseKeepsTheLastGoodOne() async throws {
         try await withStage { stage in
             let scene = try await Scene(stage, ["A"])

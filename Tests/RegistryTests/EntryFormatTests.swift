@@ -74,7 +74,9 @@ import Testing
         ("redis:6379", .registrator), ("10.0.0.1:0", .registrator), (#"["127.0.0.1:80"]"#, .legation),
         ("\u{feff}10.0.0.1:1", .legation), (#"{"port":1} {}"#, .legation), ("a b:80", .legation),
         (#"{"host":"10.0.0.1","port":1,"name":"a","labels":{}}"#, .nerve), ("", .legation), ("7", .legation),
-        ("{", .legation), (#"{"name":"a","host":"10.0.0.1","port":1}"#, .legation),
+        ("{", .legation), (#"{"name":"a","host":"10.0.0.1","port":1}"#, .nerve),
+        (#"{"name":"a","host":"10.0.0.1","port":1,"weight":5}"#, .nerve), (#"{"name":"a","port":1}"#, .legation),
+        (#"{"name":"a","host":"10.0.0.1","port":1,"state":"up"}"#, .legation),
     ])
     func tellsThemApart(value: String, format: EntryFormat) { #expect(detect(value) == format) }
 

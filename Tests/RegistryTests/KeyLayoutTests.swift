@@ -44,6 +44,17 @@ import Testing
         return layout
     }
 
+    /// What is no UTF-8 is shown as U+FFFD: two such keys look the same, and neither may be taken for the other.
+    @Test func refusesKeysThatAreNoText() {
+        let layout = KeyLayout.standard
+        let name = String(decoding: [UInt8(ascii: "a"), 0xff], as: UTF8.self)
+        #expect(layout.parse("/services/redis/\(name)") == nil && layout.parse("/services/redis/a") != nil)
+        #expect(layout.parseOverride("/services-overrides/redis/\(name)") == nil)
+        #expect(layout.parseHold("/services-holds/redis/\(name)/p") == nil)
+        #expect(layout.parsePresence("/services-nodes/n/\(name)") == nil)
+        #expect(Self.nodeFirst.parse("/services-by-node/n/redis/\(name)") == nil)
+    }
+
     @Test func placesKeysByNode() throws {
         let service = try #require(ServiceName("shop/checkout"))
         let layout = Self.nodeFirst

@@ -41,6 +41,21 @@ import Testing
         #expect(turned == origin() && turned.fileName == origin().fileName)
     }
 
+    @Test func keepsWhatOperatorsSay() throws {
+        let until = "2026-11-22T12:00:00Z"
+        let words = [
+            LastGood.Word(
+                instance: "*", record: OverrideRecord(.weight(3), by: nil, since: nil, until: nil)),
+            LastGood.Word(
+                instance: "a/\u{e9}", record: OverrideRecord(.draining, by: "alice", since: nil, until: until)),
+        ]
+        let plain = try file()
+        let file = LastGood(
+            origin: plain.origin, savedAt: plain.savedAt, revision: 7, services: plain.services, words: [redis: words])
+        #expect(try LastGood(decoding: file.encoded(), for: origin()) == file)
+        #expect(try LastGood(decoding: plain.encoded(), for: origin()).words.isEmpty, "as files from before")
+    }
+
     @Test func isNamedAfterItsOrigin() {
         let name = origin().fileName
         #expect(name.utf8.count == 21 && name.hasSuffix(".json"))

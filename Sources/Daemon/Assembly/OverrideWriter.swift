@@ -3,7 +3,7 @@
 
 private import FoundationEssentials
 private import Logging
-private import Registry
+package import Registry
 private import RegistryEtcd
 
 /// `legation drain`, `weight` and `undo`: puts an operator's word where every proxy reads it, or takes it away.
@@ -56,7 +56,11 @@ package enum OverrideWriter {
             }
             return .done("undone: \(about)")
         }
-        if let complaint = try await complaint(configuration, in: store) { return .refused(complaint) }
+        switch try await finding(configuration, in: store) {
+        case .known: break
+        case .elsewhere(let warning): Console.complain("legation: \(warning)")
+        case .unknown(let complaint): return .refused(complaint)
+        }
         let now = Date.now
         let until = configuration.lasts.map { now.addingTimeInterval($0 / .seconds(1)) }
         let record = OverrideRecord(
@@ -72,18 +76,42 @@ package enum OverrideWriter {
         return .done("\(what): \(about) " + (record.until.map { "until \($0)" } ?? "until it is undone"))
     }
 
+    /// What is known of the name that a word is about.
+    package enum Finding: Sendable, Hashable {
+        case known
+        /// Nothing of the service stands here, as where links read it from a prefix of its own.
+        case elsewhere(warning: String)
+        case unknown(complaint: String)
+    }
+
     /// A name that nobody has is most often a typing error, and would go unnoticed.
-    private static func complaint(
-        _ configuration: OverrideConfiguration, in store: EtcdStore
-    ) async throws(RegistryError) -> String? {
+    package static func finding(
+        _ configuration: OverrideConfiguration, in store: any RegistryStore
+    ) async throws(RegistryError) -> Finding {
         let layout = configuration.etcd.layout
         let listing = try await store.list(layout.range(of: configuration.service), keysOnly: true)
         let names = listing.entries.compactMap { entry in
             layout.parse(entry.key).flatMap { $0.service == configuration.service ? $0.instance : nil }
         }
-        if ([OverrideRecord.everyInstance] + names).contains(configuration.instance) { return nil }
+        if ([OverrideRecord.everyInstance] + names).contains(configuration.instance) { return .known }
+        if await isHeld(configuration, in: store) { return .known }
+        let said = "no instance \(configuration.instance) of \(configuration.service) is registered"
+        if names.isEmpty {
+            return .elsewhere(
+                warning: "\(said) below \(layout.root); proxies that read \(configuration.service) elsewhere (--format "
+                    + "\(configuration.service)=FORMAT:PREFIX) follow the word all the same")
+        }
         let named = names.prefix(mostNamed).joined(separator: ", ") + (names.count > mostNamed ? ", …" : "")
-        return "no instance \(configuration.instance) of \(configuration.service) is registered; there "
-            + (names.isEmpty ? "is none" : "are \(named)")
+        return .unknown(complaint: "\(said); there are \(named)")
+    }
+
+    /// Whether a proxy goes on with an instance whose key has gone. Who may not ask is told of no such instance.
+    private static func isHeld(_ configuration: OverrideConfiguration, in store: any RegistryStore) async -> Bool {
+        let layout = configuration.etcd.layout
+        guard let listing = try? await store.list(layout.holdsRange) else { return false }
+        return listing.entries.contains { entry in
+            guard let place = layout.parseHold(entry.key)?.place else { return false }
+            return place.service == configuration.service && place.instance == configuration.instance
+        }
     }
 }

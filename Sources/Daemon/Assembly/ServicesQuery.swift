@@ -9,13 +9,29 @@ private import ServiceModel
 
 /// `legation services [SERVICE]`: what is registered.
 package enum ServicesQuery {
+    /// Names looked up at a time: one whose server is silent must not hold up the others.
+    private static let lookups = 8
+    /// A name that takes longer is shown as one that is not known.
+    private static let patience = Duration.seconds(4)
+
     /// - Returns: the process's exit status.
     package static func run(_ configuration: QueryConfiguration) async -> Int32 {
         await EtcdQuery.run(configuration, "services", ranges: ranges(configuration)) { listings, store in
-            let report = report(configuration, listings, store.health)
+            var report = report(configuration, listings, store.health)
+            if !report.names.isEmpty {
+                let answers = await lookUp(report.names)
+                report = Self.report(configuration, listings, store.health, answers)
+            }
             let remaining = await EtcdQuery.remaining(of: report.leases, in: store)
             return QueryWatch.Answer(text: report.text(remaining: remaining), json: report.json(remaining: remaining))
         }
+    }
+
+    private static func lookUp(_ names: Set<String>) async -> [String: [IPAddress]] {
+        let answers = await EtcdQuery.map(names.sorted(), width: lookups) { name in
+            (name, await NameLookup().addresses(of: name, within: patience))
+        }
+        return Dictionary(answers, uniquingKeysWith: { $1 })
     }
 
     /// Of the one service that is asked for, or of all.
@@ -34,7 +50,8 @@ package enum ServicesQuery {
     }
 
     private static func report(
-        _ configuration: QueryConfiguration, _ listings: [RegistryRange: RegistryListing], _ health: RegistryHealth
+        _ configuration: QueryConfiguration, _ listings: [RegistryRange: RegistryListing], _ health: RegistryHealth,
+        _ answers: [String: [IPAddress]] = [:]
     ) -> ServicesReport {
         let layout = configuration.etcd.layout
         let nothing = RegistryListing(revision: 0, entries: [])
@@ -42,6 +59,6 @@ package enum ServicesQuery {
             listings[here(configuration)] ?? nothing,
             elsewhere: elsewhere(configuration).mapValues { listings[$0] ?? nothing },
             holds: listings[layout.holdsRange] ?? nothing, overrides: listings[layout.overridesRange] ?? nothing,
-            health: health, layout: layout, view: configuration.view, only: configuration.service)
+            health: health, layout: layout, view: configuration.view, answers: answers, only: configuration.service)
     }
 }

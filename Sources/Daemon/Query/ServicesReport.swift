@@ -36,6 +36,8 @@ package struct ServicesReport: Sendable {
     package let knowledge: KnowledgeReport
     /// By name.
     package let services: [Service]
+    /// Hosts that stand for addresses.
+    package let names: Set<String>
     /// Keys that belong to no service.
     package let skipped: [(key: String, reason: SkipReason)]
 
@@ -45,25 +47,27 @@ package struct ServicesReport: Sendable {
     ///   - holds: a listing of the holds' range.
     ///   - overrides: a listing of the overrides' range.
     ///   - health: of the store, after all of them.
+    ///   - answers: what names were found to be.
     ///   - view: what the link goes by whose eyes these are.
     ///   - only: the one service to show; nil shows all.
     package init(
         _ listing: RegistryListing, elsewhere: [ServiceName: RegistryListing] = [:], holds: RegistryListing,
         overrides: RegistryListing, health: RegistryHealth, layout: KeyLayout, view: LinkView,
-        only: ServiceName? = nil, wallClock: Date = .now
+        answers: [String: [IPAddress]] = [:], only: ServiceName? = nil, wallClock: Date = .now
     ) {
         knowledge = KnowledgeReport(health)
         self.layout = layout
         revision = listing.revision
         let (words, problems) = OverrideWords.parse(overrides.entries, layout: layout, wallClock: wallClock)
-        let (reports, unplaced) = ServiceReport.fold(
+        let (reports, unplaced, names) = ServiceReport.fold(
             listing, elsewhere: elsewhere, overrides: words.mapValues { $0.mapValues(\.record) }, layout: layout,
-            policy: view.policy, source: { view.source(of: $0) },
+            policy: view.policy, answers: answers, source: { view.source(of: $0) },
             selection: { view.selection(of: $0) })
+        self.names = names
         let held = Dictionary(grouping: HoldRow.rows(holds, layout: layout), by: \.service)
         let known = Dictionary(uniqueKeysWithValues: reports.map { ($0.service, $0) })
-        let names = Set(known.keys).union(held.keys).filter { only == nil || $0 == only }
-        services = names.sorted().map { Self.service($0, known[$0], held[$0] ?? []) }
+        let shown = Set(known.keys).union(held.keys).filter { only == nil || $0 == only }
+        services = shown.sorted().map { Self.service($0, known[$0], held[$0] ?? []) }
         skipped = only == nil ? unplaced.map { ($0.key, $0.reason) } + problems : []
     }
 

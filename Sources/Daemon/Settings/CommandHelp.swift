@@ -86,7 +86,7 @@ package struct CommandHelp: Sendable {
         abstract: "Show what is registered: where, by whom, since when, for how long.",
         paragraph: """
             One line an instance: service, key, address, state, whether a proxy with the same --allow-target, --format, \
-            --select and --prefer would use it, node, since, lease time left, the proxies that hold it, and what an \
+            --resolve-names, --select and --prefer would use it, node, since, lease time left, the proxies that hold it, and what an \
             operator says of it; below, the entries that such a proxy would skip, each with its reason.
             """,
         examples: ["legation services", "legation services --json redis-A", "legation services --watch"])
@@ -101,17 +101,17 @@ package struct CommandHelp: Sendable {
         examples: ["legation nodes", "legation nodes --json"])
 
     private static let drain = CommandHelp(
-        arguments: "SERVICE INSTANCE",
+        arguments: "SERVICE [INSTANCE]",
         abstract: "Take an instance out of use for new connections, in every proxy.",
         paragraph: """
             Writes an operator's word to etcd, which every proxy reads and no registrator touches. Connections that are \
-            open go on. INSTANCE is the last part of its key, or * for every instance of the service that has no word of \
-            its own.
+            open go on. INSTANCE is the last part of its key; without it, or with *, the word is about every instance of \
+            the service that has none of its own.
             """,
-        examples: ["legation drain redis-A hostA:redis:6379 --for 10m", "legation drain redis-A '*'"])
+        examples: ["legation drain redis-A hostA:redis:6379 --for 10m", "legation drain redis-A"])
 
     private static let weight = CommandHelp(
-        arguments: "SERVICE INSTANCE WEIGHT",
+        arguments: "SERVICE [INSTANCE] WEIGHT",
         abstract: "Give an instance another share of new connections, in every proxy.",
         paragraph: """
             As drain; the weight counts with those kinds of --balance that look at weights, and 0 takes no new connections in \
@@ -120,10 +120,13 @@ package struct CommandHelp: Sendable {
         examples: ["legation weight redis-A hostA:redis:6379 10", "legation weight pg hostB:pg:5432 0 --for 1h"])
 
     private static let undo = CommandHelp(
-        arguments: "SERVICE INSTANCE",
+        arguments: "SERVICE [INSTANCE]",
         abstract: "Take back what drain or weight has said.",
-        paragraph: "From then on the registrator's word holds again, in every proxy.",
-        examples: ["legation undo redis-A hostA:redis:6379", "legation undo redis-A '*'"])
+        paragraph: """
+            From then on the registrator's word holds again, in every proxy. Without INSTANCE it takes back what was said of \
+            all; words about one stand.
+            """,
+        examples: ["legation undo redis-A hostA:redis:6379", "legation undo redis-A"])
 
     private static let checkEtcd = CommandHelp(
         arguments: "-",

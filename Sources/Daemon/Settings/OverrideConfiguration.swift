@@ -5,7 +5,8 @@ package import Logging
 package import Registry
 package import ServiceModel
 
-/// `legation drain SERVICE INSTANCE`, `legation weight SERVICE INSTANCE WEIGHT`, `legation undo SERVICE INSTANCE`.
+/// `legation drain SERVICE [INSTANCE]`, `legation weight SERVICE [INSTANCE] WEIGHT`, `legation undo SERVICE
+/// [INSTANCE]`.
 package struct OverrideConfiguration: Sendable {
     package static let allowedInstance = "the last part of a key that legation services shows, or *"
 
@@ -15,7 +16,7 @@ package struct OverrideConfiguration: Sendable {
     package let etcd: EtcdAccess
     package let logLevel: Logger.Level
     package let service: ServiceName
-    /// `*` for all.
+    /// `*` for all, also when none was named.
     package let instance: String
     /// Nil: what was said is undone.
     package let word: OverrideRecord.Word?
@@ -27,39 +28,42 @@ package struct OverrideConfiguration: Sendable {
         _ command: CommandName, arguments: [String], settings: SettingValues
     ) throws(UsageError) {
         logLevel = try settings.logLevel(default: .error)
-        let names = ["SERVICE", "INSTANCE"] + (command == .weight ? ["WEIGHT"] : [])
-        let weights = "\(InstanceRecord.weights.lowerBound) to \(InstanceRecord.weights.upperBound)"
-        let forms = [ServiceName.allowedForm, Self.allowedInstance, weights]
-        guard arguments.count >= names.count else {
-            throw UsageError(missing: names[arguments.count], allowed: forms[arguments.count])
-        }
-        guard arguments.count == names.count else {
-            throw UsageError("argument", value: arguments[names.count], allowed: names.joined(separator: " "))
-        }
-        guard let service = ServiceName(arguments[0]) else {
-            throw UsageError(names[0], value: arguments[0], allowed: forms[0])
-        }
-        guard Self.isInstance(arguments[1]) else {
-            throw UsageError(names[1], value: arguments[1], allowed: forms[1])
+        var rest = arguments[...]
+        guard let name = rest.popFirst() else { throw UsageError(missing: "SERVICE", allowed: ServiceName.allowedForm) }
+        guard let service = ServiceName(name) else {
+            throw UsageError("SERVICE", value: name, allowed: ServiceName.allowedForm)
         }
         self.service = service
-        instance = arguments[1]
         switch command {
         case .drain: word = .draining
-        case .weight:
-            guard let weight = RecordFields.weight(arguments[2]) else {
-                throw UsageError(names[2], value: arguments[2], allowed: forms[2])
-            }
-            word = .weight(weight)
+        case .weight: word = .weight(try Self.weight(rest.popLast()))
         default: word = nil
+        }
+        let instance = rest.popFirst() ?? OverrideRecord.everyInstance
+        guard Self.isInstance(instance) else {
+            throw UsageError("INSTANCE", value: instance, allowed: Self.allowedInstance)
+        }
+        self.instance = instance
+        if let more = rest.popFirst() {
+            let form = "SERVICE [INSTANCE]" + (command == .weight ? " WEIGHT" : "")
+            throw UsageError("argument", value: more, allowed: form)
         }
         lasts = try settings.duration(.lasts, in: Self.durations)
         by = try settings.value(.by) { Self.isName($0) ? $0 : nil } ?? Self.caller(settings.environment)
         etcd = try EtcdAccess(settings: settings)
     }
 
+    private static func weight(_ text: String?) throws(UsageError) -> Int {
+        let weights = "\(InstanceRecord.weights.lowerBound) to \(InstanceRecord.weights.upperBound)"
+        guard let text else { throw UsageError(missing: "WEIGHT", allowed: weights) }
+        guard let weight = RecordFields.weight(text) else {
+            throw UsageError("WEIGHT", value: text, allowed: weights)
+        }
+        return weight
+    }
+
     private static func isInstance(_ text: String) -> Bool {
-        (1...KeyLayout.maximumKeyLength).contains(text.utf8.count) && !text.contains("/")
+        (1...KeyLayout.maximumKeyLength).contains(text.utf8.count) && !text.utf8.contains(UInt8(ascii: "/"))
     }
 
     private static func isName(_ text: String) -> Bool {

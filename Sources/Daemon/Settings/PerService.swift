@@ -26,6 +26,8 @@ package struct ServiceValues<Value: Sendable>: Sendable {
     package var general: Value?
     package var own: [ServiceName: Value] = [:]
 
+    package init() {}
+
     package subscript(service: ServiceName) -> Value? { own[service] ?? general }
 }
 

@@ -47,8 +47,10 @@ package struct QueryConfiguration: Sendable {
     private static func view(_ settings: SettingValues) throws(UsageError) -> LinkView {
         let (general, own) = try settings.selections(at: try settings.place())
         let sources = try settings.serviceValues(.format, mayBeGeneral: { $0.prefix == nil }) { EntrySource($0) }
+        let resolving = try settings.serviceValues(.resolveNames) { ["on": true, "off": false][$0] }
         return LinkView(
             policy: TargetPolicy(rules: try settings.values(.allowTarget) { TargetPolicy.Rule($0) }),
-            sources: sources.own, otherSources: sources.general ?? EntrySource(), general: general, selections: own)
+            sources: sources.own, otherSources: sources.general ?? EntrySource(),
+            resolving: resolving, general: general, selections: own)
     }
 }

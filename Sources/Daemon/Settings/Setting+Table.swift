@@ -134,11 +134,11 @@ extension Setting {
             commands: [.proxy, .services]),
         Setting(
             .onLoss, .list("POLICY"), unit: "policy", default: "keep", allowed: AbsencePolicy.Loss.allowedForm,
-            "What new connections get when etcd is silent: who was there last, or nobody after a time.",
+            "What new connections to a service get when etcd is silent: who was there last, or nobody after a time.",
             commands: [.proxy]),
         Setting(
             .onEmpty, .list("POLICY"), unit: "policy", default: "refuse", allowed: AbsencePolicy.Emptiness.allowedForm,
-            "What new connections get when no instance is left: a reset, who was there last, or somebody else.",
+            "What new connections get when a service has nobody left: a reset, who was there last, or another.",
             commands: [.proxy]),
     ]
 
@@ -146,7 +146,7 @@ extension Setting {
         Setting(
             .resolveNames, .list("SWITCH"), unit: "on or off", default: "off", allowed: "[SERVICE=]on or off",
             "Look up hosts that entries give by name, every 30 s; what is found passes the same checks as an address.",
-            commands: [.proxy]),
+            commands: [.proxy, .services]),
         Setting(
             .select, .list("TRAIT"), unit: "trait", default: "every instance", allowed: Trait.allowedForm,
             "Use only instances of which this is true; may be repeated, and all must be true then.",

@@ -23,6 +23,9 @@ package struct LastGoodFile: LastGoodStore {
     private let directory: FilePath
     private var path: FilePath { directory.appending(origin.fileName) }
 
+    /// Where it stands.
+    package var place: String { path.string }
+
     /// - Parameter environment: `STATE_DIRECTORY` as systemd sets it, of which the first directory is taken.
     package init(origin: LastGood.Origin, environment: [String: String]) {
         self.origin = origin
@@ -41,8 +44,11 @@ package struct LastGoodFile: LastGoodStore {
             throw Refused(path: path, reason: "\(error)")
         }
         let bytes = try file.closeAfter {
-            if let owner = SocketFile(at: path.string)?.owner, owner != geteuid() {
-                throw Refused(path: path, reason: "it belongs to another user (\(owner))")
+            // Of what was opened: the name may stand for another file by now.
+            var status = stat()
+            guard fstat(file.rawValue, &status) == 0 else { throw Errno(rawValue: errno) }
+            guard status.st_uid == geteuid() else {
+                throw Refused(path: path, reason: "it belongs to another user (\(status.st_uid))")
             }
             return try Self.contents(of: file)
         }

@@ -22,6 +22,8 @@ package enum EntryFormat: String, Sendable, Hashable, CaseIterable {
     /// nerve: `{"host":"10.0.0.1","port":6379,"name":…,"weight":…,"labels":{…}}`.
     case nerve
 
+    /// Of ours, those that nerve's values do not have: `weight` is in both.
+    private static let ownFields = ["proto", "node", "container", "priority", "tags", "meta", "state", "since", "zone"]
     private static let ownBeginning = Array(#"{"v":"#.utf8)
 
     /// What an entry seems to be when nobody says: by the fields that only one of them has. An entry of none is taken for
@@ -46,7 +48,10 @@ package enum EntryFormat: String, Sendable, Hashable, CaseIterable {
             self = .kratos
         } else if has(["ttl", "text", "mail", "group", "targetstrip"]) {
             self = .skydns
-        } else if has(["name"]), has(["haproxy_server_options", "labels"]) {
+        } else if has(["name"]),
+            has(["haproxy_server_options", "labels"]) || has(["host"]) && has(["port"]) && !has(Self.ownFields)
+        {
+            // Labels are only there when there are some: beside a labelled one its weight must mean the same.
             self = .nerve
         } else {
             self = .legation

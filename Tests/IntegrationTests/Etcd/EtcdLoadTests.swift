@@ -17,7 +17,10 @@ struct EtcdLoadTests {
             let backend = try await cluster.stage.backend(
                 on: .unspecifiedV4, in: cluster.network, Backend.naming("A"))
             let entries = (0..<Self.keys).map { number -> (key: String, value: String?) in
-                ("/services/web/\(number)", Self.instance("127.1.\(number / 200).\(number % 200 + 1)", backend))
+                (
+                    "/services/web/\(number)",
+                    Self.instance("127.1.\(number / 200).\(number % 200 + 1)", backend.endpoint.port)
+                )
             }
             try await member.write(entries)
 
@@ -35,22 +38,27 @@ struct EtcdLoadTests {
                     try await process.end()
                 }
             }
-            try await flapping(in: cluster, backend)
+            try await flapping(in: cluster)
         }
     }
 
-    private func flapping(in cluster: EtcdCluster, _ backend: Backend) async throws {
+    private func flapping(in cluster: EtcdCluster) async throws {
         let member = cluster.members[0]
         let mirror = try await cluster.mirror("\(EtcdScene.prefix)web/flapping")
-        let proxy = try await cluster.proxy("web")
+        let stranger = try await cluster.stage.backend(
+            on: .unspecifiedV4, in: cluster.network, Backend.naming("stranger"))
+        let both = try await cluster.proxy("web", ["other:0"])
+        let proxy = Proxy(
+            process: both.process, endpoint: try await both.process.listeningEndpoint(link: "web"))
         let traffic = try await withClientLoop(to: proxy.endpoint, in: cluster.network) { loop in
-            let last = try await flap(by: member, backend)
+            let last = try await flap(by: member, stranger)
             try await mirror.converges(
                 "F18: 100 changes a second", with: member, within: .milliseconds(250), since: last)
             return loop
         }
         #expect(traffic.failures.isEmpty)
         #expect(traffic.rounds.count > 50)
+        #expect(Set(traffic.rounds.compactMap(\.name)) == ["A"], "never an instance of the other service")
         #expect(proxy.count(of: "entry skipped") > 50, "spoilt ones were among the changes")
         let state = try mirror.state()
         #expect(state.reconnects == 0 && state.resyncs == 0 && state.relists == 0)
@@ -59,15 +67,21 @@ struct EtcdLoadTests {
     /// Values that cannot be read, in the place of some that could: those instances are used on.
     private static let spoilt = ["{", "", #"{"host":"127.1.0.1"}"#, #"{"host":"169.254.169.254","port":80}"#]
 
-    /// Five seconds of puts and deletes, and of standing values that are spoilt.
+    /// Nobody listens on it.
+    private static let deadPort: UInt16 = 1
+
+    /// Five seconds of puts and deletes, and of standing values that are spoilt. What comes and goes in the service
+    /// itself accepts nobody, what does in another one served by the same proxy says another name: whoever is sent to
+    /// the wrong one sees it.
     /// - Returns: when the last was made.
-    private func flap(by member: EtcdProcess, _ backend: Backend) async throws -> ContinuousClock.Instant {
+    private func flap(by member: EtcdProcess, _ stranger: Backend) async throws -> ContinuousClock.Instant {
         let start = ContinuousClock.now
         for number in 0..<500 {
-            let key = "/services/web/flapping-\(number / 2 % 10)"
-            let value = Self.instance("127.2.0.\(number / 2 % 10 + 1)", backend)
+            let (name, address) = ("flapping-\(number / 2 % 10)", "127.2.0.\(number / 2 % 10 + 1)")
+            let stands = number.isMultiple(of: 2) || number >= 480
             var changes: [(key: String, value: String?)] = [
-                (key, number.isMultiple(of: 2) || number >= 480 ? value : nil)
+                ("/services/web/\(name)", stands ? Self.instance(address, Self.deadPort) : nil),
+                ("/services/other/\(name)", stands ? Self.instance(address, stranger.endpoint.port) : nil),
             ]
             if number.isMultiple(of: 5) {
                 changes.append(("/services/web/\(number)", Self.spoilt[number / 5 % Self.spoilt.count]))
@@ -80,8 +94,8 @@ struct EtcdLoadTests {
         return .now
     }
 
-    private static func instance(_ address: String, _ backend: Backend) -> String {
-        #"{"port":\#(backend.endpoint.port),"host":"\#(address)"}"#
+    private static func instance(_ address: String, _ port: UInt16) -> String {
+        #"{"port":\#(port),"host":"\#(address)"}"#
     }
 
     @Test(.row("F19")) func aSlowConsumerListsAnewInsteadOfGrowing() async throws {
