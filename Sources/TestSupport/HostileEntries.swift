@@ -3,21 +3,6 @@
 
 /// Keys and values made to break a reader: good ones, spoilt by chance, the same from the same seed.
 package struct HostileEntries: Sendable {
-    /// SplitMix64 (Steele, Lea, Flood 2014): the same everywhere, from the same seed.
-    package struct Chance: RandomNumberGenerator, Sendable {
-        private var state: UInt64
-
-        package init(seed: UInt64) { state = seed }
-
-        package mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-            return z ^ (z >> 31)
-        }
-    }
-
     /// Values to begin with, one of each form.
     package static let seeds = [
         #"{"v":1,"host":"10.0.0.1","port":6379,"weight":100,"tags":["a"],"meta":{"k":[1,{"x":null}]},"state":"up"}"#,
@@ -44,9 +29,9 @@ package struct HostileEntries: Sendable {
             #""host":"127.0.0.1","#,
         ]
 
-    package var chance: Chance
+    package var chance: SplitMix
 
-    package init(seed: UInt64) { chance = Chance(seed: seed) }
+    package init(seed: UInt64) { chance = SplitMix(seed: seed) }
 
     /// A value of some form, most of the time a little wrong.
     package mutating func value() -> [UInt8] {
@@ -81,7 +66,7 @@ package struct HostileEntries: Sendable {
         }
     }
 
-    private static func one(of texts: [String], _ chance: inout Chance) -> String {
+    private static func one(of texts: [String], _ chance: inout SplitMix) -> String {
         texts[Int.random(in: texts.indices, using: &chance)]
     }
 }

@@ -4,6 +4,7 @@
 import Discovery
 import Registry
 import ServiceModel
+import TestSupport
 import Testing
 
 /// With hold off the table is a plain fold of what stands in the registry, whatever happened on the way: the
@@ -31,7 +32,7 @@ import Testing
         var last: [Instance] = []
 
         init(seed: UInt64) throws {
-            random = SplitMix(state: seed)
+            random = SplitMix(seed: seed)
             harness = try TableHarness(hold: .zero, capacity: FoldTests.slots)
         }
     }

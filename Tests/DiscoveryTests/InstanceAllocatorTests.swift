@@ -3,6 +3,7 @@
 
 import Discovery
 import ServiceModel
+import TestSupport
 import Testing
 
 @Suite struct InstanceAllocatorTests {
@@ -61,7 +62,7 @@ import Testing
     }
 
     @Test func neverTwoLivingTenantsOfOneSlot() throws {
-        var random = SplitMix(state: 7)
+        var random = SplitMix(seed: 7)
         var allocator = InstanceAllocator(capacity: 20)
         var living: [String: InstanceID] = [:]
         var released: Set<InstanceID> = []

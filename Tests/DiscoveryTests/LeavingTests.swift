@@ -4,6 +4,7 @@
 import Discovery
 import Registry
 import ServiceModel
+import TestSupport
 import Testing
 
 /// docs/promises.md, "When an instance leaves", rule by rule.
@@ -325,7 +326,7 @@ import Testing
     /// Backends that live are never cut down to less than half of what there was, whatever their registrators do.
     @Test(arguments: [UInt64](1...20))
     func halfOfTheLargestSetIsAlwaysInUse(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var harness = try TableHarness()
         harness.accepting = Set((1...12).map(TableHarness.endpoint))
         var up: Set<Int> = []

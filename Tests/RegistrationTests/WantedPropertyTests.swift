@@ -4,25 +4,13 @@
 import Registration
 import Registry
 import ServiceModel
+import TestSupport
 import Testing
 
 /// Whatever is wanted, in whatever order, with whatever faults in between: in the end the store says what is wanted,
 /// and nothing else.
 @Suite struct WantedPropertyTests {
-    /// SplitMix64.
-    private struct Dice: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
-    private func randomWanted(_ dice: inout Dice) throws -> [Wanted] {
+    private func randomWanted(_ dice: inout SplitMix) throws -> [Wanted] {
         try (0..<3).filter { _ in Bool.random(using: &dice) }.map { number in
             let port = Int.random(in: 7000...7002, using: &dice)
             let registration = try Fixture.registration(instance: "i\(number)", at: "10.77.0.1:\(port)")
@@ -30,7 +18,7 @@ import Testing
         }
     }
 
-    private func step(_ bench: inout PlannerBench, _ wanted: inout [Wanted], _ dice: inout Dice) throws {
+    private func step(_ bench: inout PlannerBench, _ wanted: inout [Wanted], _ dice: inout SplitMix) throws {
         switch Int.random(in: 0..<20, using: &dice) {
         case 0..<7:
             wanted = try randomWanted(&dice)
@@ -51,7 +39,7 @@ import Testing
 
     @Test(arguments: UInt64(1)...400)
     func endsWithWhatIsWanted(_ seed: UInt64) throws {
-        var dice = Dice(state: seed)
+        var dice = SplitMix(seed: seed)
         var bench = PlannerBench()
         var wanted: [Wanted] = []
         for _ in 0..<60 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import TestSupport
+
 @testable import Etcd
 
 /// The watch side of etcd as its documents allow it to be, with the known bugs that clients must survive: histories of
@@ -46,7 +48,7 @@ struct ModelServer {
     // MARK: What happens to it
 
     /// One transaction over some keys, each at most once.
-    mutating func write(_ dice: inout Dice) {
+    mutating func write(_ dice: inout SplitMix) {
         revision += 1
         let now = Revision(revision)
         let keys = Self.keys.shuffled(using: &dice).prefix(Int.random(in: 1...4, using: &dice))
@@ -102,7 +104,7 @@ struct ModelServer {
     var watchIDs: [Int64] { watches.keys.sorted() }
 
     /// The next few revisions of a watch in one response, whole ones, perhaps in fragments that end anywhere.
-    mutating func send(to id: Int64, _ dice: inout Dice) {
+    mutating func send(to id: Int64, _ dice: inout SplitMix) {
         guard let watch = watches[id], watch.next <= revision else { return }
         let last = Int64.random(in: watch.next...revision, using: &dice)
         var events = (watch.next...last).flatMap { changes(in: watch.range, at: $0) }
@@ -170,20 +172,5 @@ extension [[UInt8]: KeyValue] {
         case .put(let keyValue): self[keyValue.key] = keyValue
         case .delete(let key, _): self[key] = nil
         }
-    }
-}
-
-/// Numbers that a seed brings again (SplitMix64).
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Legation authors
 
+import TestSupport
+
 @testable import Etcd
 
 /// A `WatchStateMachine` and a `ModelServer`, moved by chance, and what the machine's consumers make of what they are told.
@@ -22,7 +24,7 @@ struct WatchRun {
         var answer: (epoch: Int, revision: Int64)?
     }
 
-    var dice: Dice
+    var dice: SplitMix
     var server = ModelServer()
     var machine = WatchStateMachine()
     var consumers: [WatchStateMachine.WatcherID: Consumer] = [:]
@@ -40,7 +42,7 @@ struct WatchRun {
         return counts
     }
 
-    init(seed: UInt64) { dice = Dice(seed: seed) }
+    init(seed: UInt64) { dice = SplitMix(seed: seed) }
 
     /// In order: a dictionary's own is another in each process, and a seed must repeat what it did.
     private var consumerIDs: [WatchStateMachine.WatcherID] { consumers.keys.sorted { $0.number < $1.number } }

@@ -339,7 +339,7 @@ import Testing
     /// Events only hasten: after a listing all is as if nothing had been told, but for signals, which are forgotten in time.
     @Test(arguments: 1...50)
     func aListingIsTheTruthWhateverWasTold(seed: UInt64) throws {
-        var random = SplitMix(seed)
+        var random = SplitMix(seed: seed)
         let words = [
             "create", "start", "kill", "die", "died", "stop", "pause", "unpause", "health_status", "rename", "destroy",
             "remove", "restart", "oom",
@@ -370,20 +370,5 @@ import Testing
         fresh.listed(last, now: end)
         for container in last { #expect(lives.condition(of: container) == fresh.condition(of: container)) }
         #expect(lives.deadline == nil && lives.containers == fresh.containers)
-    }
-}
-
-/// Vigna's splitmix64: the same numbers for the same seed.
-private struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-        return bits ^ (bits >> 31)
     }
 }
