@@ -3,6 +3,7 @@
 
 import Daemon
 import Registry
+import ServiceModel
 import Testing
 
 @Suite struct OverrideConfigurationTests {

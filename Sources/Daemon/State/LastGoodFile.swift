@@ -44,11 +44,11 @@ package struct LastGoodFile: LastGoodStore {
             throw Refused(path: path, reason: "\(error)")
         }
         let bytes = try file.closeAfter {
-            // Of what was opened: the name may stand for another file by now.
-            var status = stat()
-            guard fstat(file.rawValue, &status) == 0 else { throw Errno(rawValue: errno) }
-            guard status.st_uid == geteuid() else {
-                throw Refused(path: path, reason: "it belongs to another user (\(status.st_uid))")
+            // Of what was opened (proc(5)): the name may stand for another file by now.
+            let opened = SocketFile(at: "/proc/self/fd/\(file.rawValue)")
+            guard let owner = opened?.owner, owner == geteuid() else {
+                throw Refused(
+                    path: path, reason: "it belongs to another user (\(opened.map { "\($0.owner)" } ?? "unknown"))")
             }
             return try Self.contents(of: file)
         }
