@@ -129,6 +129,7 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
                 entry("/services/a/i2", #"{"host":"10.0.0.2","port":2,"state":"draining"}"#),
                 entry("/services/a/loop", #"{"host":"127.0.0.1","port":2}"#),
                 entry("/services/a/sub/i", #"{"host":"10.0.0.3","port":2}"#),
+                entry("/services/a/\u{FFFD}", "{}"),
                 entry("/services/bare", "{}"),
             ])
         let holds = RegistryListing(revision: 9, entries: [entry("/services-holds/b/gone/p9", hold, lease: 8)])
@@ -149,7 +150,8 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         #expect(report.services[0].rows.map(\.state) == [.up, .draining])
         #expect(report.services[0].skipped.map(\.reason) == [.json, .loopback])
         #expect(report.services[2].rows.map(\.state) == [.held])
-        #expect(report.skipped.map(\.key) == ["/services/bare", "/services-overrides/a/i2"])
+        #expect(
+            report.skipped.map(\.key) == ["/services/a/\u{FFFD}", "/services/bare", "/services-overrides/a/i2"])
         #expect(report.services[0].rows.map(\.weight) == [7, 100])
         let shown = report.text(remaining: [RegistryLease(7): .seconds(4)])
         #expect(
@@ -167,7 +169,9 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
     @Test func showsOneServiceOnlyWhenAsked() throws {
         let report = try report(only: "a")
         #expect(report.services.map(\.name.description) == ["a"])
-        #expect(report.skipped.isEmpty)
+        // What is nobody's, and stands among its own.
+        #expect(report.skipped.map(\.key) == ["/services/a/\u{FFFD}", "/services-overrides/a/i2"])
+        #expect(try self.report(only: "b").skipped.isEmpty)
     }
 
     @Test func seesWhatAProxyWithTheSameRulesSees() throws {
@@ -187,7 +191,7 @@ private func text(_ object: JSONObject) -> String { String(decoding: object.enco
         #expect(json.contains(#""skipped":[{"key":"/services/a/bad","reason":"json","detail":""#))
         #expect(
             json.hasSuffix(
-                #""skipped":[],"knowledge":{"cluster":"c1","version":"3.4.23","revision":9,"#
+                #"}],"knowledge":{"cluster":"c1","version":"3.4.23","revision":9,"#
                     + #""lastContactMilliseconds":null,"staleMilliseconds":null,"reconnects":1,"relists":0,"resyncs":0,"#
                     + #""drift":0}}"#))
     }

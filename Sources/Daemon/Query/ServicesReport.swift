@@ -68,10 +68,17 @@ package struct ServicesReport: Sendable {
         let known = Dictionary(uniqueKeysWithValues: reports.map { ($0.service, $0) })
         let shown = Set(known.keys).union(held.keys).filter { only == nil || $0 == only }
         services = shown.sorted().map { Self.service($0, known[$0], held[$0] ?? []) }
-        skipped = only == nil ? unplaced.map { ($0.key, $0.reason) } + problems : []
+        let nobodys = unplaced.map { ($0.key, $0.reason) } + problems
+        skipped = nobodys.filter { key, _ in only.map { Self.stands(key, with: $0, in: layout) } ?? true }
     }
 
     package var leases: Set<RegistryLease> { Set(services.flatMap(\.rows).compactMap(\.lease)) }
+
+    /// Whether a key that is nobody's stands where those of a service do. Where nodes come first nothing tells.
+    private static func stands(_ key: String, with service: ServiceName, in layout: KeyLayout) -> Bool {
+        let isBeside = layout.order == .serviceFirst && layout.range(of: service).contains(key)
+        return isBeside || RegistryRange.prefix(layout.overrideKey(service: service, instance: "")).contains(key)
+    }
 
     private static func service(_ name: ServiceName, _ report: ServiceReport?, _ holds: [HoldRow]) -> Service {
         let byKey = Dictionary(grouping: holds, by: \.key)
