@@ -14,11 +14,7 @@ struct CrowdTests {
     private static let atOnce = 9_000
     private static let inSequence = 100_000
     private static let changesPerSecond = 100
-    /// So many at once make them: etcd answers late while a crowd takes the machine.
-    private static let writers = 10
     private static let services = ["crowd-A", "crowd-B"]
-    /// Instances that come and go, of each service.
-    private static let changing = 20
 
     enum User: String, CaseIterable, CustomTestStringConvertible {
         case root
@@ -46,15 +42,19 @@ struct CrowdTests {
             try await Self.succeeds(stage, ["at-once", "\(Self.atOnce)", "0"] + doors)
             let (descriptors, memory) = (try await proxy.settledDescriptors(), try proxy.anonymousBytes)
             #expect(memory - fresh <= Self.atOnce * Self.bytesOfAConnection, "\(memory - fresh) bytes")
-            let changes = try await Self.withChanges(of: port, in: etcd) {
-                try await Self.succeeds(stage, ["at-once", "\(Self.atOnce)", "5"] + doors)
-                try await Self.succeeds(stage, ["in-sequence", "\(Self.inSequence)"] + doors)
-            }
+            let changes = try await stage.start(
+                Self.crowd(["changes", etcd.url, "\(port)", "\(Self.changesPerSecond)"] + Self.services))
+            try await changes.firstLine(containing: "changing")
+            try await Self.succeeds(stage, ["at-once", "\(Self.atOnce)", "5"] + doors)
+            try await Self.succeeds(stage, ["in-sequence", "\(Self.inSequence)"] + doors)
+            try changes.terminate()
+            #expect(try await changes.end() == .code(0), "\(changes.lastLines())")
             try await waitFor("its descriptors to be those of the beginning") {
                 try proxy.descriptorCount == descriptors
             }
             let growth = try proxy.anonymousBytes - memory
-            print("crowd as \(user.rawValue): \(changes), memory grew by \(growth / 1024) KiB of \(memory / 1024)")
+            let made = changes.lastLines(1)
+            print("crowd as \(user.rawValue): \(made), memory grew by \(growth / 1024) KiB of \(memory / 1024)")
             #expect(growth <= Self.mostGrowth)
         }
     }
@@ -84,59 +84,6 @@ struct CrowdTests {
         try FileManager.default.copyItem(atPath: LegationBinary.path, toPath: binary)
         let becoming = ["--reuid", "65532", "--regid", "65532", "--clear-groups", "--inh-caps=-all", binary]
         return Command("setpriv", becoming + arguments)
-    }
-
-    /// Changes one instance of a service after another for as long as `body` runs, `changesPerSecond` in all.
-    /// - Returns: how many, and in which time.
-    private static func withChanges(
-        of port: UInt16, in etcd: EtcdProcess, _ body: @escaping @Sendable () async throws -> Void
-    ) async throws -> String {
-        let start = ContinuousClock.now
-        let made = try await withThrowingTaskGroup(of: Int.self) { group in
-            for writer in 0..<writers {
-                group.addTask { try await changeUntilCancelled(from: writer, port, etcd, since: start) }
-            }
-            group.addTask {
-                try await body()
-                return 0
-            }
-            // The changes never end by themselves: whoever comes first is the body, or has failed.
-            let first = try await group.next() ?? 0
-            group.cancelAll()
-            return try await group.reduce(first, +)
-        }
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        // The figure is not the point, on a machine that does something else as well; that there were many is.
-        #expect(Double(made) >= 0.5 * Double(changesPerSecond) * seconds, "too few changes")
-        return String(format: "%d changes in %.0f s", made, seconds)
-    }
-
-    /// - Returns: how many changes were made.
-    private static func changeUntilCancelled(
-        from writer: Int, _ port: UInt16, _ etcd: EtcdProcess, since start: ContinuousClock.Instant
-    ) async throws -> Int {
-        var (number, count) = (writer, 0)
-        while !Task.isCancelled {
-            do {
-                try await change(number, port, etcd)
-            } catch  where Task.isCancelled {
-                break
-            }
-            number += writers
-            count += 1
-            // The pace; when cancelled, the loop ends.
-            try? await Task.sleep(until: start + .seconds(1) * number / changesPerSecond)
-        }
-        return count
-    }
-
-    /// By turns one is there and does not take new connections: each word of it is another snapshot.
-    private static func change(_ number: Int, _ port: UInt16, _ etcd: EtcdProcess) async throws {
-        let instance = number / services.count % changing
-        let isUp = number / services.count / changing % 2 == 0
-        try await etcd.put(
-            "/services/\(services[number % services.count])/\(instance)",
-            #"{"host":"127.0.1.\#(instance + 1)","port":\#(port),"state":"\#(isUp ? "up" : "draining")"}"#)
     }
 }
 
