@@ -16,7 +16,7 @@ extension ServiceTables {
         var services: Set<ServiceName> = []
     }
 
-    /// So long after the first watch the others are expected to tell of the same revision: they share one stream.
+    /// So long after the first watch, at least, the others are expected to tell of the same revision: they share one stream.
     static let deletesRemembered = Duration.seconds(1)
 
     /// Somebody deleted keys. A command over a whole prefix is one revision, whichever watch tells of each part of it.
@@ -24,7 +24,10 @@ extension ServiceTables {
     mutating func deleted(
         _ changes: [RegistryChange], by services: [ServiceName], at revision: Int64, now: Duration
     ) -> Bool {
-        if !deletes.isEmpty { deletes = deletes.filter { $0.value.at > now - Self.deletesRemembered } }
+        if now - deletesForgotten >= Self.deletesRemembered {
+            deletesForgotten = now
+            deletes = deletes.filter { $0.value.at > now - Self.deletesRemembered }
+        }
         for case .remove(let key) in changes {
             deletes[revision, default: Deletes(at: now)].services.formUnion(services)
             guard (deletes[revision]?.keys.count ?? 0) < 2 else { return true }

@@ -67,6 +67,8 @@ struct ServiceTables: Sendable {
     private(set) var unplaced = 0
     /// Deletes of the last moments, by revision.
     var deletes: [Int64: Deletes] = [:]
+    /// When the old ones of them were dropped last: once a second, not with each change.
+    var deletesForgotten = Duration.zero
     private var newlyKept: [ServiceName] = []
 
     init(_ configuration: DiscoveryConfiguration, capacity: Int = InstanceAllocator.standardCapacity) {

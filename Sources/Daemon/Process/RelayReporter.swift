@@ -26,7 +26,8 @@ package final class RelayReporter: Sendable {
     private struct State {
         var repeats = RepeatCounter<Kind>()
         /// By slot, of which there are as many as there are instances: a new tenant takes the old one's place.
-        var tenants: [Instance?] = []
+        var tenants: [InstanceID?] = []
+        var addresses: [InstanceAddress?] = []
         var droppedEvents: UInt64 = 0
         var connectFailed: (@Sendable () -> Void)?
     }
@@ -43,13 +44,18 @@ package final class RelayReporter: Sendable {
     /// Learns what to call the instances of a snapshot that the relay is given.
     package func learn(_ snapshot: EndpointSnapshot) {
         state.withLock { state in
-            for instance in snapshot.instances {
-                let slot = Int(instance.id.slot)
+            // An instance's address stays: most of a snapshot is known from the one before, and only looked at.
+            for index in snapshot.instances.indices {
+                let id = snapshot.instances[index].id
+                let slot = Int(id.slot)
                 if slot >= state.tenants.count {
-                    state.tenants += [Instance?](repeating: nil, count: slot + 1 - state.tenants.count)
+                    let more = slot + 1 - state.tenants.count
+                    state.tenants += [InstanceID?](repeating: nil, count: more)
+                    state.addresses += [InstanceAddress?](repeating: nil, count: more)
                 }
-                // An instance's address stays: most of a snapshot is known from the one before.
-                if state.tenants[slot]?.id != instance.id { state.tenants[slot] = instance }
+                guard state.tenants[slot] != id else { continue }
+                state.tenants[slot] = id
+                state.addresses[slot] = snapshot.instances[index].address
             }
         }
     }
@@ -167,11 +173,11 @@ package final class RelayReporter: Sendable {
     private func name(of link: Link.ID) -> String { links[link]?.name ?? "\(link.index)" }
 
     private func endpoint(of instance: InstanceID) -> String {
-        let tenant = state.withLock { state in
+        let address = state.withLock { state -> InstanceAddress? in
             let slot = Int(instance.slot)
-            return slot < state.tenants.count ? state.tenants[slot] : nil
+            guard slot < state.tenants.count, state.tenants[slot] == instance else { return nil }
+            return state.addresses[slot]
         }
-        guard let tenant, tenant.id == instance else { return "\(instance.slot)/\(instance.generation)" }
-        return tenant.address.description
+        return address?.description ?? "\(instance.slot)/\(instance.generation)"
     }
 }

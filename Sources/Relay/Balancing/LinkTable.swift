@@ -62,11 +62,12 @@ final class LinkTable: @unchecked Sendable {
         let ids = UnsafeMutablePointer<InstanceID>.allocate(capacity: count)
         let addresses = UnsafeMutablePointer<SocketAddress>.allocate(capacity: count)
         let weights = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
-        for (index, instance) in instances.enumerated() {
-            (ids + index).initialize(to: instance.id)
-            (addresses + index).initialize(to: SocketAddress(instance.address))
-            (weights + index).initialize(to: UInt32(clamping: instance.weight))
-            ledger.addReference(instance.id)
+        // By index: an iterator copies each instance, which counts references.
+        for index in 0..<count {
+            (ids + index).initialize(to: instances[index].id)
+            (addresses + index).initialize(to: SocketAddress(instances[index].address))
+            (weights + index).initialize(to: UInt32(clamping: instances[index].weight))
+            ledger.addReference(instances[index].id)
         }
         let drawsByWeight =
             switch balance {
