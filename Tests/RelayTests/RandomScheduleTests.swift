@@ -124,8 +124,9 @@ private struct Schedule: Sendable {
         }
         if endsWithReset {
             // What TCP has not brought to the relay when its sender resets is TCP's to lose; the rest is the relay's to bring on.
+            // A socket that was reset itself keeps what nobody will acknowledge.
             try eventually("the bytes before a reset have arrived") {
-                StreamSocket.unacknowledgedBytes(socket.descriptor) == 0
+                StreamSocket.unacknowledgedBytes(socket.descriptor) == 0 || socket.isOver
             }
             StreamSocket.resetOnClose(socket.descriptor)
             // Not close: the other direction's reader is still in `recv` on it. Disconnecting resets as well.

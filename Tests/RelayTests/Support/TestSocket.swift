@@ -153,6 +153,12 @@ final class TestSocket: Sendable {
         }
     }
 
+    /// Whether it was reset, or both sides have ended: told without taking the error.
+    var isOver: Bool {
+        var waiting = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&waiting, 1, 0) == 1 && waiting.revents & Int16(POLLERR | POLLHUP) != 0
+    }
+
     func setBlocking(_ isBlocking: Bool) {
         let flags = fcntl(descriptor, F_GETFL)
         _ = fcntl(descriptor, F_SETFL, isBlocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK)
