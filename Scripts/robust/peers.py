@@ -18,6 +18,9 @@ FOLDER = "/run/robust"
 class Peer:
     """A proxy that carries one address to two."""
 
+    # What of the program's own words is its version.
+    VERSION = r"\d+\.\d+\S*"
+
     def __init__(self, name, root=None):
         self.name, self.root = name, root
         self.key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -37,7 +40,7 @@ class Peer:
 
     def version(self):
         said = subprocess.run(self.in_root(self.version_words()), capture_output=True, text=True, check=True)
-        return re.search(r"\d+\.\d+\.\d+\S*|\d+\.\d+\S*( \(\w+\))?", said.stdout + said.stderr)[0]
+        return re.search(self.VERSION, said.stdout + said.stderr)[0]
 
     def version_words(self):
         raise NotImplementedError
@@ -53,6 +56,9 @@ class Peer:
 
 
 class Legation(Peer):
+    # With the commit that the binary was built from.
+    VERSION = r"\d+\.\d+\S*( \(\S+\))?"
+
     def words(self, _name, place):
         return [LEGATION, "forward", "--workers", "1", "--log-level", "error", "--listen", place.listen_text,
                 place.first_text, place.second_text]
