@@ -10,8 +10,10 @@ extension EtcdProcess {
         let answer = try await place.run {
             String(decoding: try HTTPExchange.get("/metrics", from: endpoint, limit: .seconds(2)), as: UTF8.self)
         }
-        return answer.split(separator: "\n").filter { line in
+        let lines = answer.split(separator: "\n").filter { line in
             line.hasPrefix(name) && labels.allSatisfy { line.contains($0) }
-        }.compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0) { $0 + Int($1) }
+        }
+        let counts: [Double] = lines.compactMap { line in line.split(separator: " ").last.flatMap { Double($0) } }
+        return counts.reduce(0) { sum, count in sum + Int(count) }
     }
 }

@@ -60,12 +60,15 @@ import Testing
                     ContainerVerdict.Sighting(container: "redis", bindings: bindings, state: .up)))
     }
 
-    @Test(arguments: [
+    private static func redisID(_ digits: Int) -> String { String(Engine.redisID.prefix(digits)) }
+
+    private static let names: [(String, Bool)] = [
         ("redis", true), ("/redis", true), ("redi", false), ("redis2", false), ("REDIS", false),
-        (Engine.redisID, true), (String(Engine.redisID.prefix(12)), true), (String(Engine.redisID.prefix(40)), true),
-        (String(Engine.redisID.prefix(11)), false), (String(Engine.redisID.dropFirst()), false),
-    ])
-    func isMeantByNameOrId(_ name: String, _ isMeant: Bool) throws {
+        (Engine.redisID, true), (redisID(12), true), (redisID(40), true), (redisID(11), false),
+        (String(Engine.redisID.dropFirst()), false),
+    ]
+
+    @Test(arguments: names) func isMeantByNameOrId(_ name: String, _ isMeant: Bool) throws {
         let other = Container(id: Engine.otherID, names: ["other"], state: .running)
         let verdict = try verdict([other, try Engine.redis()], for: name)
         #expect(verdict == .absent(.noSuchContainer) || isMeant)
