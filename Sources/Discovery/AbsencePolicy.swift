@@ -27,6 +27,10 @@ package struct AbsencePolicy: Sendable, Hashable {
     package var onLoss: Loss
     package var onEmpty: Emptiness
 
+    package var fallback: Endpoint? {
+        if case .fallback(let endpoint) = onEmpty { endpoint } else { nil }
+    }
+
     package init(onLoss: Loss = .keep, onEmpty: Emptiness = .refuse) {
         self.onLoss = onLoss
         self.onEmpty = onEmpty

@@ -12,7 +12,7 @@ extension DiscoveryLog {
         let metadata: Logger.Metadata = [
             "saved": "\(lastGood.savedAt)", "revision": "\(lastGood.revision)",
             "instances": "\(lastGood.services.values.reduce(0) { $0 + $1.count })",
-            "age": "\(Duration.seconds(age.components.seconds))",
+            "age": "\(age.components.seconds)s",
         ]
         logger.warning("registry is silent; began with what was known last", metadata: metadata)
     }

@@ -50,10 +50,11 @@ final class DiscoveryLog: Sendable {
                     "service": "\(service)", "key": "\(key)", "reason": "\(reason.rawValue)", "why": "\(reason)",
                 ])
         case .held(let key, let endpoint, let until):
+            let seconds = (until - now + .milliseconds(500)).components.seconds
             logger.warning(
                 "instance held",
                 metadata: [
-                    "service": "\(service)", "key": "\(key)", "endpoint": "\(endpoint)", "for": "\(until - now)",
+                    "service": "\(service)", "key": "\(key)", "endpoint": "\(endpoint)", "for": "\(seconds)s",
                 ])
         case .holdEnded(let key, let endpoint, let end):
             logger.info(

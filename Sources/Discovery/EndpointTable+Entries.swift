@@ -66,7 +66,7 @@ extension EndpointTable {
         ownEndpoints = own
         // Also who is in no entry may be ours: a fallback, or one that is kept.
         hasChanged = true
-        if case .fallback(let endpoint) = absence.onEmpty, affected.contains(endpoint), own.contains(endpoint) {
+        if let endpoint = absence.fallback, affected.contains(endpoint), own.contains(endpoint) {
             actions.append(.tell(.skipped(key: fallbackKey, .ownListener)))
         }
         for (key, entry) in entries {

@@ -101,7 +101,7 @@ extension EndpointTable {
     private mutating func substitute(
         from allocator: inout InstanceAllocator, released: (InstanceID) -> Bool
     ) -> RetiredInstance? {
-        guard case .fallback(let endpoint) = absence.onEmpty else { return nil }
+        guard let endpoint = absence.fallback else { return nil }
         // The operator's own word is no way round either: it would be a loop.
         guard !ownEndpoints.contains(endpoint) else {
             if let substitute { retiring.append(substitute) }

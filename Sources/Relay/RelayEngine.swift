@@ -96,7 +96,7 @@ package final class RelayEngine: Sendable {
         for port in ports { port.post(.apply(table, entry.ledger)) }
     }
 
-    /// Lets what runs go on until `deadline`, and resets what is left then; nil: lets it go on.
+    /// Lets what runs go on until `deadline`, and resets what is left then; nil: lets it go on. The last word counts.
     ///
     /// A link stops accepting (its listeners stay open until `close`), and says `linkDrained` when its last connection
     /// has ended. An instance's connections are only given the deadline: which instances are picked is the snapshot's.

@@ -70,11 +70,12 @@ struct ProxyFlags: FlagGroup {
     @Option(name: .init(.onLoss), help: .init(.onLoss)) var onLoss: [String] = []
     @Option(name: .init(.onEmpty), help: .init(.onEmpty)) var onEmpty: [String] = []
     @Option(name: .init(.instanceConnections), help: .init(.instanceConnections)) var connections: [String] = []
+    @Option(name: .init(.drainTimeout), help: .init(.drainTimeout)) var drainTimeout: [String] = []
 
     var given: [SettingName: [String]] {
         [
             .bind: bind, .balance: balance, .hold: hold, .startEmpty: startEmpty.given, .onLoss: onLoss,
-            .onEmpty: onEmpty, .instanceConnections: connections,
+            .onEmpty: onEmpty, .instanceConnections: connections, .drainTimeout: drainTimeout,
         ]
     }
 }

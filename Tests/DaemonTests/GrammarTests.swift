@@ -98,7 +98,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
         Mistake.flag(.drain, .lasts, "0s"), Mistake.flag(.weight, .by, String(repeating: "x", count: 101)),
         Mistake.flag(.proxy, .format, "json"), Mistake.flag(.proxy, .format, "naming:/x"),
         Mistake.flag(.proxy, .format, "a=naming:/x/"), Mistake.flag(.proxy, .onLoss, "drop"),
-        Mistake.flag(.proxy, .onLoss, "drop-after:0s"),
+        Mistake.flag(.proxy, .onLoss, "drop-after:0s"), Mistake.flag(.proxy, .drainTimeout, "25h"),
         Mistake.flag(.proxy, .onLoss, "b=keep"), Mistake.flag(.proxy, .onEmpty, "fallback:10.0.0.1"),
         Mistake.flag(.proxy, .onEmpty, "fallback:0.0.0.0:1"), Mistake.flag(.proxy, .onEmpty, "a b=keep"),
         Mistake.flag(.proxy, .workers, "two"), Mistake.flag(.proxy, .etcd, "ftp://a"),

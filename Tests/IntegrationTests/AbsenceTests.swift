@@ -17,6 +17,7 @@ struct AbsenceTests {
             let words = policy.map { $0.replacing("%F", with: "\(backends[1].endpoint)") }
             let proxy = try await stage.proxy("web", etcd: etcd, words)
             let live = try await Live(proxy.endpoint)
+            #expect(live.name == "A")
             _ = try await etcd.control(["del", "/services/web/a"])
             try await waitFor("an empty set") {
                 !proxy.process.lines(containing: "endpoint set changed", "up=0").isEmpty
@@ -84,22 +85,5 @@ struct AbsenceTests {
         } catch let failure as SocketFailure {
             return failure.isReset || failure.isRefused
         }
-    }
-}
-
-/// A connection to instance A that was open before anything was gone.
-private struct Live: Sendable {
-    private let connection: TCPConnection
-
-    init(_ endpoint: Endpoint) async throws {
-        connection = try await blocking {
-            let connection = try TCPConnection.connect(to: endpoint)
-            guard try connection.receiveLine() == "A" else { throw Unexpected("not served by A") }
-            return connection
-        }
-    }
-
-    func goesOn() async throws -> Bool {
-        try await blocking { [connection] in try connection.exchange("still there") == "still there" }
     }
 }

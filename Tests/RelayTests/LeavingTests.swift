@@ -107,6 +107,23 @@ extension SocketSuites {
             }
         }
 
+        @Test func aDeadlineThatIsTakenBackResetsNobody() async throws {
+            try await withRelay { relay in
+                let (back, gone) = (try TestBackend(), try TestBackend())
+                relay.apply([back.endpoint])
+                let kept = try relay.connectedPair(to: back)
+                relay.apply([gone.endpoint], firstSlot: 1)
+                let lost = try relay.connectedPair(to: gone)
+                let deadline = ContinuousClock.now + .milliseconds(200)
+                relay.engine.drain(.instance(Self.instance), until: deadline)
+                relay.engine.drain(.instance(InstanceID(slot: 1, generation: 1)), until: deadline)
+                relay.engine.drain(.instance(Self.instance), until: nil)
+                #expect(try lost.client.end() == .reset)
+                try kept.client.send("goes on")
+                #expect(try kept.backend.receiveText(7) == "goes on")
+            }
+        }
+
         @Test func closedLinkGivesItsListenersBackAndKeepsItsConnections() async throws {
             try await withRelay(workers: 2) { relay in
                 let backend = try TestBackend()

@@ -91,14 +91,34 @@ private final class LinkFeeder: Sendable {
             for index in configuration.links.indices { try parts.open(Link.ID(UInt32(index))) }
             watcher.ownEndpointsChanged()
         }
+        var departures: [ServiceName: Departures] = [:]
+        for (service, timeout) in configuration.drainTimeouts {
+            guard let limit = timeout.limit else { continue }
+            departures[service] = Departures(timeout: limit, fallback: configuration.absences[service]?.fallback)
+        }
         for await (service, snapshot) in watcher.snapshots {
             for (index, link) in configuration.links.enumerated() where link.service == service {
                 try parts.apply(snapshot, to: Link.ID(UInt32(index)))
             }
+            if let change = departures[service]?.follow(snapshot, now: .now) { carryOut(change, of: service) }
             let isFirst = unheard.withLock { $0.remove(service) != nil }
             // A port that the kernel chose is known only now.
             if isFirst { watcher.ownEndpointsChanged() }
         }
+    }
+
+    private func carryOut(_ change: Departures.Change, of service: ServiceName) {
+        for id in change.back { parts.engine.drain(.instance(id), until: nil) }
+        for instance in change.left { parts.engine.drain(.instance(instance.id), until: change.deadline) }
+        let open = change.left.filter { parts.engine.openConnections(to: $0.id) > 0 }
+        guard !open.isEmpty else { return }
+        let limit = configuration.drainTimeouts[service]?.limit ?? .zero
+        logger.info(
+            "connections to instances that have left are reset in time",
+            metadata: [
+                "service": "\(service)", "instances": "\(open.count)", "first": "\(open[0].address)",
+                "within": "\(DurationText.format(limit))",
+            ])
     }
 
     func tellOfWaiting(after delay: Duration) async {

@@ -128,7 +128,8 @@ package final class RelayReporter: Sendable {
             metadata: [
                 "link": "\(name(of: end.link))", "client": "\(end.client.map(\.description) ?? "-")",
                 "endpoint": "\(end.instance.map(endpoint) ?? "-")", "reason": "\(end.reason)",
-                "sent": "\(end.bytesFromClient)", "received": "\(end.bytesFromBackend)", "after": "\(end.duration)",
+                "sent": "\(end.bytesFromClient)", "received": "\(end.bytesFromBackend)",
+                "after": "\(DurationText.format(end.duration))",
             ])
     }
 

@@ -31,6 +31,8 @@ package struct ProxyConfiguration: Sendable {
     package let selections: [ServiceName: Selection]
     /// Of one instance of each service, at once; services that are not here are not limited.
     package let instanceConnections: [ServiceName: Int]
+    /// Of each service; services that are not here let connections go on for as long as they like.
+    package let drainTimeouts: [ServiceName: DrainTimeout]
     package let targetRules: [TargetPolicy.Rule]
     package let startsEmpty: Bool
     package let relay: RelaySettings
@@ -64,6 +66,7 @@ package struct ProxyConfiguration: Sendable {
         instanceConnections = try settings.perService(.instanceConnections, Self.services(links)) { text in
             Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
         }
+        drainTimeouts = try settings.perService(.drainTimeout, Self.services(links)) { DrainTimeout($0) }
         targetRules = try settings.values(.allowTarget) { TargetPolicy.Rule($0) }
         startsEmpty = try settings.isOn(.startEmpty)
         relay = try RelaySettings(settings: settings)

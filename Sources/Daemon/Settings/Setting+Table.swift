@@ -161,6 +161,10 @@ extension Setting {
             allowed: "[SERVICE=]COUNT, COUNT 1 to 1000000",
             "Connections that one instance may have from here; more go to the next one, or wait up to 5 s.",
             commands: [.proxy]),
+        Setting(
+            .drainTimeout, .list("TIMEOUT"), unit: "time", default: "never", allowed: DrainTimeout.allowedForm,
+            "How long connections to an instance that has left or drains may go on, before they are reset.",
+            commands: [.proxy]),
     ]
 
     private static let relaying: [Setting] = [

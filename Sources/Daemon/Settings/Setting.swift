@@ -42,6 +42,7 @@ package enum SettingName: String, CaseIterable, Hashable, Sendable {
     case select, prefer
     case resolveNames = "resolve-names"
     case instanceConnections = "instance-connections"
+    case drainTimeout = "drain-timeout"
     case workers
     case maxConnections = "max-connections"
     case idleTimeout = "idle-timeout"

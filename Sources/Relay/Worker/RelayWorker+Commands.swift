@@ -19,7 +19,7 @@ extension RelayWorker {
         case .drain(let target, let deadline):
             drain(target, until: deadline)
         case .cut(let target, let reason):
-            cut(target, reason)
+            cut([target], reason)
         case .close(let id, let reply):
             removeListeners(of: id)
             reply.answer()
@@ -30,8 +30,7 @@ extension RelayWorker {
 
     /// The earliest of the worker's own deadlines.
     var nextAlarm: UInt64? {
-        var next = min(acceptPause.until ?? .max, shutdownDeadline ?? .max, pump.sparesEnd ?? .max)
-        for deadline in deadlines { next = min(next, deadline.at) }
+        let next = min(acceptPause.until ?? .max, shutdownDeadline ?? .max, pump.sparesEnd ?? .max, deadlines.earliest)
         return next == .max ? nil : next
     }
 
@@ -39,8 +38,7 @@ extension RelayWorker {
         if let until = acceptPause.until, until <= now { resumeAccepting() }
         if let end = pump.sparesEnd, end <= now { pump.dropSpares() }
         if let deadline = shutdownDeadline, deadline <= now { cutAll(.shutdownDeadline) { _ in true } }
-        for deadline in deadlines where deadline.at <= now { cut(deadline.target, .drainDeadline) }
-        deadlines.removeAll { $0.at <= now }
+        cut(deadlines.takePassed(by: now), .drainDeadline)
     }
 
     private func open(
@@ -52,7 +50,7 @@ extension RelayWorker {
         if link.pointee.isDraining {
             link.pointee.isDraining = false
             link.pointee.ledger.drainEnded()
-            deadlines.removeAll { $0.target == .link(link.pointee.id) }
+            deadlines.set(nil, of: .link(link.pointee.id))
         }
         for listener in opened { add(listener, of: link, isShared: isShared) }
     }
@@ -64,18 +62,20 @@ extension RelayWorker {
             link.pointee.ledger.drainBegan()
             reportIfDrained(link)
         }
-        if let deadline { deadlines.append((target, deadline)) }
+        deadlines.set(deadline, of: target)
     }
 
-    private func cut(_ target: RelayTarget, _ reason: CloseReason) {
-        switch target {
-        case .link(let id):
-            cutAll(reason) { $0.pointee.link?.pointee.id == id }
-        case .instance(let id):
-            cutAll(reason) { $0.pointee.instance == id && $0.pointee.phase != .connecting }
-            for slot in 0..<UInt32(slab.capacity) where slab.connection(slot).pointee.instance == id {
-                attemptFailed(slot, errorNumber: ECONNABORTED)
-            }
+    private func cut(_ targets: Set<RelayTarget>, _ reason: CloseReason) {
+        guard !targets.isEmpty else { return }
+        cutAll(reason) { connection in
+            if let link = connection.pointee.link, targets.contains(.link(link.pointee.id)) { return true }
+            guard connection.pointee.phase != .connecting, let id = connection.pointee.instance else { return false }
+            return targets.contains(.instance(id))
+        }
+        // Who waits for one of the instances to accept goes on to another.
+        for slot in 0..<UInt32(slab.capacity) {
+            guard let id = slab.connection(slot).pointee.instance, targets.contains(.instance(id)) else { continue }
+            attemptFailed(slot, errorNumber: ECONNABORTED)
         }
     }
 

@@ -48,7 +48,7 @@ final class RelayWorker {
     private var queued: [UInt32] = []
     private var goingOn: [UInt32] = []
     private var hasNews = false
-    var deadlines: [(target: RelayTarget, at: UInt64)] = []
+    var deadlines = DrainDeadlines()
     var shutdownDeadline: UInt64?
 
     init(

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Legation authors
+
+import TestSupport
+import Testing
+
+/// `--drain-timeout`: how long connections to an instance that has left may go on (D14). Without it, for as long as they like:
+/// `connectionsOutliveTheKeyOfTheirInstance`.
+@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+struct DrainTimeoutTests {
+    /// A proxy to A and B, with two connections to each.
+    private struct Scene {
+        let stage: Stage
+        let etcd: EtcdProcess
+        let proxy: Proxy
+        let backends: [String: Backend]
+        let lives: [Live]
+
+        func lives(_ name: String) -> [Live] { lives.filter { $0.name == name } }
+
+        func put(_ name: String) async throws {
+            let backend = try #require(backends[name])
+            try await etcd.putInstance(key(name), backend.endpoint)
+        }
+
+        func key(_ name: String) -> String { "/services/web/\(name)" }
+
+        func only(_ names: Set<String>) async throws {
+            try await waitFor("\(names) alone") { try await serves(proxy.endpoint, exactly: names, window: 4) }
+        }
+    }
+
+    private func withScene(_ flags: [String], _ body: (Scene) async throws -> Void) async throws {
+        try await withStage { stage in
+            let etcd = try await stage.etcd()
+            var backends: [String: Backend] = [:]
+            for name in ["A", "B"] {
+                let backend = try await stage.backend(Backend.naming(name))
+                backends[name] = backend
+                try await etcd.putInstance("/services/web/\(name)", backend.endpoint)
+            }
+            let proxy = try await stage.proxy("web", etcd: etcd, flags)
+            try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
+            let lives = try await (0..<4).asyncMap { _ in try await Live(proxy.endpoint) }
+            #expect(lives.count { $0.name == "A" } == 2)
+            try await body(Scene(stage: stage, etcd: etcd, proxy: proxy, backends: backends, lives: lives))
+        }
+    }
+
+    @Test(.row("D14"), arguments: [false, true])
+    func connectionsEndWhenTheTimeOfTheirInstanceIsOver(byAnOperator: Bool) async throws {
+        try await withScene(["--drain-timeout", "3s"]) { scene in
+            let left = ContinuousClock.now
+            if byAnOperator {
+                let words = ["drain"] + scene.etcd.arguments + ["web", "A"]
+                #expect(try await scene.stage.runLegation(words).succeeded)
+            } else {
+                try await scene.etcd.delete(scene.key("A"))
+            }
+            try await scene.only(["B"])
+            if ContinuousClock.now - left < .seconds(3) {
+                for live in scene.lives("A") { #expect(try await live.goesOn(), "it has time left") }
+            }
+            for live in scene.lives("A") {
+                #expect(try await live.isReset())
+                let ended = ContinuousClock.now - left
+                report(ended, "connections of an instance that left are reset", promise: .seconds(3))
+                #expect(ended > .seconds(3) && ended < .seconds(9))
+            }
+            try await waitFor("the instance is let go of") { scene.backends["A"]?.openConnections == 0 }
+            for live in scene.lives("B") { #expect(try await live.goesOn()) }
+            #expect(scene.proxy.count(of: "connections to instances that have left") == 1)
+        }
+    }
+
+    /// Neither does anybody whose registry is silent.
+    @Test(.row("D14")) func whoIsBackInTimeLosesNothing() async throws {
+        try await withScene(["--drain-timeout", "4s", "--on-loss", "fail", "--hold", "0"]) { scene in
+            let left = ContinuousClock.now
+            try await scene.etcd.delete(scene.key("A"))
+            try await scene.only(["B"])
+            try await scene.put("A")
+            try await scene.only(["A", "B"])
+            try #require(ContinuousClock.now - left < .seconds(4), "back in time")
+            // B's time is the clock: it runs from later on, so A's would have been over long before.
+            try await scene.etcd.delete(scene.key("B"))
+            for live in scene.lives("B") { #expect(try await live.isReset()) }
+            for live in scene.lives("A") { #expect(try await live.goesOn()) }
+            try await scene.etcd.stop()
+            try await waitFor("nobody is believed in") { try await isReset(scene.proxy.endpoint) }
+            let silent = ContinuousClock.now
+            try await waitFor("longer than that time") { ContinuousClock.now - silent > .seconds(5) }
+            for live in scene.lives("A") { #expect(try await live.goesOn()) }
+        }
+    }
+}
