@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The same flags in every place: another flag would build everything anew. No index: editors make their own.
-SWIFT_FLAGS := --explicit-target-dependency-import-check error --disable-index-store
+# The same flags in every place: another flag would build everything anew.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
 # Static against glibc too (--static-swift-stdlib would not be). With symbols, since profilers need the names; without DWARF,
 # which nothing here reads and which was more than half of the file.
 RELEASE_FLAGS := -c release --product legation -Xswiftc -static-executable -debug-info-format none
