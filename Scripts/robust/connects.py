@@ -93,8 +93,12 @@ def cpu(parts, name):
 
 
 def children(pid):
-    return [int(one) for task in os.listdir(f"/proc/{pid}/task")
-            for one in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split()]
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        # A thread may end while we look.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+    return [int(one) for one in found]
 
 
 ROWS = [refused, vanishing, crowd]

@@ -107,11 +107,11 @@ package final class RelayEngine: Sendable {
         }
     }
 
-    /// Resets the connections of a link or an instance, both sides. Who was still waiting for the instance to accept
+    /// Resets the connections of links and instances, both sides, in one pass over them. Who was still waiting for the instance to accept
     /// goes on to another.
-    package func cut(_ target: RelayTarget, reason: CutReason) {
+    package func cut(_ targets: Set<RelayTarget>, reason: CutReason) {
         state.withLock { _ in
-            for port in ports { port.post(.cut(target, CloseReason(reason))) }
+            for port in ports { port.post(.cut(targets, CloseReason(reason))) }
         }
     }
 

@@ -7,6 +7,8 @@ package import ServiceModel
 package enum RelayTarget: Sendable, Hashable {
     case link(Link.ID)
     case instance(InstanceID)
+    /// Of the instance's connections those that came by this link.
+    case member(Link.ID, InstanceID)
 }
 
 /// Why the engine's owner ends connections that would go on.

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A proxy that starts while etcd is away: by what it, or the one before it, knew last (F21, L3).
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct ColdStartTests {
     static let tookUp = "registry is silent; began with what was known last"
     private static let refused = "what was known last is not used"

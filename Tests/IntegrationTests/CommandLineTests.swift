@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What the program says of itself, and of arguments that it cannot carry out.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct CommandLineTests {
     static let commands = [
         "register", "forward", "proxy", "services", "nodes", "drain", "weight", "undo", "check-etcd",

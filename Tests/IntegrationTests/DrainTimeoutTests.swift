@@ -6,7 +6,7 @@ import Testing
 
 /// `--drain-timeout`: how long connections to an instance that has left may go on (D14). Without it, for as long as they like:
 /// `connectionsOutliveTheKeyOfTheirInstance`.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct DrainTimeoutTests {
     /// A proxy to A and B, with two connections to each.
     private struct Scene {
@@ -31,7 +31,7 @@ struct DrainTimeoutTests {
     }
 
     private func withScene(_ flags: [String], _ body: (Scene) async throws -> Void) async throws {
-        try await withStage { stage in
+        try await withStage(.waiting) { stage in
             let etcd = try await stage.etcd()
             var backends: [String: Backend] = [:]
             for name in ["A", "B"] {
@@ -39,7 +39,8 @@ struct DrainTimeoutTests {
                 backends[name] = backend
                 try await etcd.putInstance("/services/web/\(name)", backend.endpoint)
             }
-            let proxy = try await stage.proxy("web", etcd: etcd, flags)
+            // With two, whose turns are their own, four clients may be three and one.
+            let proxy = try await stage.proxy("web", etcd: etcd, flags + ["--workers", "1"])
             try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
             let lives = try await (0..<4).asyncMap { _ in try await Live(proxy.endpoint) }
             #expect(lives.count { $0.name == "A" } == 2)
@@ -58,8 +59,9 @@ struct DrainTimeoutTests {
                 try await scene.etcd.delete(scene.key("A"))
             }
             try await scene.only(["B"])
-            if ContinuousClock.now - left < .seconds(3) {
-                for live in scene.lives("A") { #expect(try await live.goesOn(), "it has time left") }
+            for live in scene.lives("A") {
+                let goesOn = try? await live.goesOn()
+                if ContinuousClock.now - left < .seconds(3) { #expect(goesOn == true, "it has time left") }
             }
             for live in scene.lives("A") {
                 #expect(try await live.isReset())
@@ -69,19 +71,20 @@ struct DrainTimeoutTests {
             }
             try await waitFor("the instance is let go of") { scene.backends["A"]?.openConnections == 0 }
             for live in scene.lives("B") { #expect(try await live.goesOn()) }
-            #expect(scene.proxy.count(of: "connections to instances that have left") == 1)
+            #expect(scene.proxy.count(of: "connections to instances that have left are given some time") == 1)
+            #expect(scene.proxy.count(of: "connections to instances that had left are reset") == 1)
         }
     }
 
     /// Neither does anybody whose registry is silent.
     @Test(.row("D14")) func whoIsBackInTimeLosesNothing() async throws {
-        try await withScene(["--drain-timeout", "4s", "--on-loss", "fail", "--hold", "0"]) { scene in
+        try await withScene(["--drain-timeout", "8s", "--on-loss", "fail", "--hold", "0"]) { scene in
             let left = ContinuousClock.now
             try await scene.etcd.delete(scene.key("A"))
             try await scene.only(["B"])
             try await scene.put("A")
             try await scene.only(["A", "B"])
-            try #require(ContinuousClock.now - left < .seconds(4), "back in time")
+            try #require(ContinuousClock.now - left < .seconds(8), "back in time")
             // B's time is the clock: it runs from later on, so A's would have been over long before.
             try await scene.etcd.delete(scene.key("B"))
             for live in scene.lives("B") { #expect(try await live.isReset()) }
@@ -89,7 +92,7 @@ struct DrainTimeoutTests {
             try await scene.etcd.stop()
             try await waitFor("nobody is believed in") { try await isReset(scene.proxy.endpoint) }
             let silent = ContinuousClock.now
-            try await waitFor("longer than that time") { ContinuousClock.now - silent > .seconds(5) }
+            try await waitFor("longer than that time") { ContinuousClock.now - silent > .seconds(9) }
             for live in scene.lives("A") { #expect(try await live.goesOn()) }
         }
     }

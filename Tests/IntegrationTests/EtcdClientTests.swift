@@ -50,12 +50,12 @@ import Testing
     }
 
     /// Twice as many as without the answerer (next test); what a day's work is: SlowEtcdTests.
-    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
+    @Test(.untilHung, arguments: EtcdProcess.Version.allCases)
     func putsInARowAndOfSixteenCallersLiveOnOneConnection(version: EtcdProcess.Version) async throws {
         try await Self.livesOnOneConnection(version, inARow: 2000, each: 125)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
+    @Test(.untilHung, arguments: EtcdProcess.Version.allCases)
     func withoutThePingAnswererTheConnectionIsCutBeforeAThousandPuts(version: EtcdProcess.Version) async throws {
         try await withEtcd(version: version) { etcd in
             try await Self.withClient(etcd, answersPings: false) { client in
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
+    @Test(.untilHung, arguments: EtcdProcess.Version.allCases)
     func aWatchMissesNothingOverARestart(version: EtcdProcess.Version) async throws {
         try await withEtcd(version: version) { etcd in
             try await Self.withClient(etcd) { client in
@@ -97,7 +97,7 @@ import Testing
                 lease: nil))
     }
 
-    @Test(.timeLimit(.minutes(5))) func aListOfManyPagesIsOneRevision() async throws {
+    @Test(.untilHung) func aListOfManyPagesIsOneRevision() async throws {
         try await withEtcd { etcd in
             try await Self.withClient(etcd) { client in
                 for batch in 0..<20 {
@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
+    @Test(.untilHung, arguments: EtcdProcess.Version.allCases)
     func aTransactionComparesReadsAndHasTwoBranches(version: EtcdProcess.Version) async throws {
         try await withEtcd(version: version) { etcd in
             try await Self.withClient(etcd) { client in
@@ -144,7 +144,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: EtcdProcess.Version.allCases)
+    @Test(.untilHung, arguments: EtcdProcess.Version.allCases)
     func readsThePastCountsAndAsksLeasesAndMembers(version: EtcdProcess.Version) async throws {
         try await withEtcd(version: version) { etcd in
             try await Self.withClient(etcd) { client in
@@ -167,7 +167,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5))) func aDeadFirstEndpointIsPassedOver() async throws {
+    @Test(.untilHung) func aDeadFirstEndpointIsPassedOver() async throws {
         try await withStage { stage in
             let dead = try await stage.etcd(start: false)
             let alive = try await stage.etcd()
@@ -179,7 +179,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5))) func aLostLeaseIsReplaced() async throws {
+    @Test(.untilHung) func aLostLeaseIsReplaced() async throws {
         try await withEtcd { etcd in
             try await Self.withClient(etcd) { client in
                 try await client.withLease(timeToLive: .seconds(5)) { keeper in
@@ -201,7 +201,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5))) func aLeaseIsKeptPastItsTimeAndRevokedAtTheEnd() async throws {
+    @Test(.untilHung) func aLeaseIsKeptPastItsTimeAndRevokedAtTheEnd() async throws {
         try await withEtcd(load: .waiting) { etcd in
             try await Self.withClient(etcd) { client in
                 let lease = try await client.withLease(timeToLive: .seconds(5)) { keeper in

@@ -12,6 +12,8 @@ struct EtcdCost {
     let writes: Int
     /// Bytes of all its answers.
     let sent: Int
+    /// When keepalives were counted.
+    let at: ContinuousClock.Instant
 
     init(_ etcd: EtcdProcess) async throws {
         func handled(_ method: String) async throws -> Int {
@@ -21,6 +23,7 @@ struct EtcdCost {
         ranges = try await handled("Range")
         writes = try await handled("Txn") + handled("Put")
         keepalives = try await etcd.metric("grpc_server_msg_received_total", "grpc_method=\"LeaseKeepAlive\"")
+        at = .now
         sent = try await etcd.metric("etcd_network_client_grpc_sent_bytes_total")
     }
 
@@ -30,11 +33,11 @@ struct EtcdCost {
     static func expect(
         _ etcd: EtcdProcess, keepalive: Duration, listing: Duration, during watched: Duration, of count: Int
     ) async throws {
-        let (begin, before) = (ContinuousClock.now, try await EtcdCost(etcd))
+        let before = try await EtcdCost(etcd)
         // A time in which little is to happen: there is no event to wait for.
         try await Task.sleep(for: watched)
         let after = try await EtcdCost(etcd)
-        let past = ContinuousClock.now - begin
+        let past = after.at - before.at
         let (keepalives, ranges) = (after.keepalives - before.keepalives, after.ranges - before.ranges)
         let sent = after.sent - before.sent
         print("\(count) keys: \(keepalives) keepalives, \(ranges) listings, \(sent) bytes in \(past.milliseconds) ms")

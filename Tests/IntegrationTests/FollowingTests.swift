@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What the article shows: an ambassador that follows the keys of etcd while its clients go on.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct FollowingTests {
     /// From a change in etcd to the first new connection that sees it (docs/promises.md, "The relay").
     private static let following = Duration.milliseconds(250)

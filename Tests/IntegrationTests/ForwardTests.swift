@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The static ambassador.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct ForwardTests {
     @Test func usesTheFirstTargetAndTheNextOnFailure() async throws {
         try await withStage { stage in

@@ -8,7 +8,7 @@ import Testing
 
 /// Every example of every `--help`, carried out as it stands, in a network of its own where the ports that it names are
 /// free and an etcd listens at its usual place.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct HelpExamplesTests {
     @Test(arguments: CommandLineTests.commands.filter { $0 != "register" })
     func examplesOfTheHelpWork(command: String) async throws {

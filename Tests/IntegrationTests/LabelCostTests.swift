@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What `register --labels` on a host with 300 containers costs etcd and the engine.
-@Suite(.tags(.integration), .timeLimit(.minutes(3)))
+@Suite(.tags(.integration), .untilHung)
 struct LabelCostTests {
     private static let containers = 300
 

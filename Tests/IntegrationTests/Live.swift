@@ -11,7 +11,7 @@ struct Live: Sendable {
 
     init(_ endpoint: Endpoint) async throws {
         (name, connection) = try await blocking {
-            let connection = try TCPConnection.connect(to: endpoint)
+            let connection = try TCPConnection.connect(to: endpoint, limit: .seconds(60))
             guard let name = try connection.receiveLine() else { throw Unexpected("nobody serves") }
             return (name, connection)
         }

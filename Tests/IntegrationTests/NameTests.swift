@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `--resolve-names` with the system's resolver, which reads a file of the test's own.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct NameTests {
     /// A proxy to which `hosts` is /etc/hosts.
     private func proxy(_ stage: Stage, etcd: EtcdProcess, hosts: String, _ more: [String]) async throws -> Proxy {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// etcd away: knowledge grows old, traffic goes on.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct OutageTests {
     private static let stale = "knowledge is stale"
     private static let fresh = "knowledge is fresh again"

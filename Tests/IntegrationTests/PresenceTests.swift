@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Two hosts under one name, and several registrators of one host.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct PresenceTests {
     private static let foreign = #"{"v":1,"node":"hostA","address":"10.77.0.9","version":"0","boot":"another"}"#
 

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `services`, `nodes`, `check-etcd`: what an operator asks.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct QueryTests {
     @Test func servicesShowsInstancesAndSkippedEntries() async throws {
         try await withStage { stage in

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `services --watch` and `nodes --watch`: what an operator leaves open in a window.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct QueryWatchTests {
     /// A change is shown within a burst's 200 ms, and the time that etcd needs.
     private static let shown = Duration.milliseconds(500)

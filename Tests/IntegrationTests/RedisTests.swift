@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Real Redis servers, each kept in etcd by a real `register`, behind a real `proxy`: the product as it is used.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RedisTests {
     @Test func aServerThatDiesCostsNoNewConnectionAndServesAgainWhenItIsBack() async throws {
         try await withStage { stage in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A registrator between which and etcd packets vanish, for longer than its lease lives (F6).
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RegistratorCutTests {
     /// By which the firewall tells the registrator from the proxy, and from who looks on.
     private static let group = 4242

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// The promises of `RegistryStore`, kept by a real etcd.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RegistryContractTests {
     @Test(arguments: EtcdProcess.Version.allCases)
     func etcdKeepsTheContract(version: EtcdProcess.Version) async throws {

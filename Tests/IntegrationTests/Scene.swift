@@ -11,6 +11,11 @@ extension Tag {
     @Tag static var integration: Self
 }
 
+extension Trait where Self == TimeLimitTrait {
+    /// Ends what hangs. No promise: waiting for room among all the other tests counts, too.
+    static var untilHung: Self { .timeLimit(.minutes(30)) }
+}
+
 /// A proxy and where its one link listens.
 struct Proxy: Sendable {
     let process: ProcessUnderTest
@@ -40,19 +45,21 @@ extension Stage {
 
     /// Starts `legation register` with the shortest lease there is and waits until the key stands.
     func register(
-        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", _ more: [String] = [],
-        fields: [String] = []
+        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", ttl: String = "5s",
+        _ more: [String] = [], fields: [String] = []
     ) async throws -> RegisterProcess {
-        let process = try await legation(registerArguments(service, endpoint, etcd: etcd, node: node, more) + fields)
+        let arguments = registerArguments(service, endpoint, etcd: etcd, node: node, ttl: ttl, more)
+        let process = try await legation(arguments + fields)
         let key = "/services/\(service)/\(node):\(endpoint.address):\(endpoint.port)"
         try await waitFor("\(key) in etcd") { try await etcd.key(key) != nil }
         return RegisterProcess(process: process, key: key, endpoint: endpoint)
     }
 
     func registerArguments(
-        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", _ more: [String] = []
+        _ service: String, _ endpoint: Endpoint, etcd: EtcdProcess, node: String = "hostA", ttl: String = "5s",
+        _ more: [String] = []
     ) -> [String] {
-        let own = ["register", "--address", "\(endpoint)", "--allow-loopback", "--ttl", "5s", "--node", node]
+        let own = ["register", "--address", "\(endpoint)", "--allow-loopback", "--ttl", ttl, "--node", node]
         return own + etcd.arguments + more + [service]
     }
 

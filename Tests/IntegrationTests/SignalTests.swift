@@ -7,7 +7,7 @@ import Testing
 
 /// SIGTERM (docs/promises.md, "Defaults"): stop advertising, stop accepting, let connections end up to the grace, reset the
 /// rest, exit 0; a second signal: now.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct SignalTests {
     enum Relaying: String, CaseIterable, Sendable { case forward, proxy }
 

@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 /// What a host with many instances costs etcd, as etcd counts it.
-@Suite(.tags(.integration), .timeLimit(.minutes(2)))
+@Suite(.tags(.integration), .untilHung)
 struct UpkeepCostTests {
     private static let services = 10
     private static let perService = 30
@@ -30,7 +30,9 @@ struct UpkeepCostTests {
                 group.addTask { try await client.run() }
                 let start = ContinuousClock.now
                 group.addTask { try await registrator.run() }
-                try await eventually("300 instances registered", within: .seconds(2), since: start) {
+                // Five times as long as promised: this is a debug build in the tests' own process. LabelCostTests holds the
+                // release to it.
+                try await eventually("300 instances registered", within: .seconds(10), since: start) {
                     try await etcd.keys("/services/").count == Self.services * Self.perService
                 }
                 try await Self.expectQuiet(etcd)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What others write into etcd is read with distrust: skipped with a reason, never dialled.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct ValidationTests {
     /// A value by hand, of which the reason is known. `%` stands for the port of a listener that must not be dialled.
     private struct Bad {

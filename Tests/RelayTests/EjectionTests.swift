@@ -57,9 +57,12 @@ extension SocketSuites {
             }
         }
 
+        /// For a test that may be slow to end what it has accepted.
+        private static let patient = EjectionPolicy(hastyEnd: .seconds(5))
+
         /// As Docker's userland proxy does for a container in which nobody listens.
         @Test func oneThatAcceptsAndEndsAtOnceIsLeftAlone() async throws {
-            try await withRelay(policy: LinkPolicy(balance: .first)) { relay in
+            try await withRelay(ejection: Self.patient, policy: LinkPolicy(balance: .first)) { relay in
                 let (hollow, good) = (try TestBackend(), try TestBackend())
                 relay.apply(hollow, good)
                 for number in 0..<3 {
@@ -105,7 +108,7 @@ extension SocketSuites {
 
         /// A connection that works does not make up for those that were ended at once, until it has shown something.
         @Test func acceptingAloneClearsNothing() async throws {
-            try await withRelay(policy: LinkPolicy(balance: .first)) { relay in
+            try await withRelay(ejection: Self.patient, policy: LinkPolicy(balance: .first)) { relay in
                 let (hollow, good) = (try TestBackend(), try TestBackend())
                 relay.apply(hollow, good)
                 let silent = try relay.connectedPair(to: hollow)

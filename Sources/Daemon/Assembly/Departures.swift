@@ -5,46 +5,66 @@ package import ServiceModel
 
 /// Which instances of a service have left, and when what they still serve is to end (`--drain-timeout`).
 ///
-/// Whoever is missing from a snapshot has left: its key is gone, it drains, or it is not selected any more. A snapshot
-/// without anybody says nothing: nobody would be there to come back to, and it may only mean that the registry is silent
-/// (`--on-loss`), which must never cost a connection.
+/// Whoever takes no new connections has left: its key is gone, it drains, it has no weight, or it is not selected any
+/// more. An instance goes by its address: another key, or another node's, is no departure.
+///
+/// No clock runs while nobody is there, or only who takes over then (`--on-empty`): there would be nobody to come back
+/// to, and it may only mean that registrators are cut off. Nor does one while the registry is silent: who is back could
+/// not be seen.
 package struct Departures {
-    package struct Change: Equatable {
-        /// Have left with this snapshot.
-        package var left: [Instance] = []
-        /// Are back before their time was over.
-        package var back: [InstanceID] = []
-        /// Of those that have left.
-        package var deadline: ContinuousClock.Instant
+    private struct Known {
+        var instance: Instance
+        /// Nil: it is there.
+        var deadline: ContinuousClock.Instant?
     }
 
     private let timeout: Duration
     private let fallback: InstanceAddress?
-    private var present: [InstanceID: Instance] = [:]
-    private var deadlines: [InstanceID: ContinuousClock.Instant] = [:]
+    /// Who is there, and who may still have connections.
+    private var known: [InstanceID: Known] = [:]
 
     /// - Parameters:
     ///   - timeout: 0 or more; how long connections to an instance that has left may go on.
-    ///   - fallback: who takes over when nobody is left (`--on-empty`), and is nobody in this.
+    ///   - fallback: who takes over when nobody is left (`--on-empty`).
     package init(timeout: Duration, fallback: Endpoint? = nil) {
         self.timeout = timeout
         self.fallback = fallback.map { .network($0) }
     }
 
+    /// - Parameter isOpen: whether an instance has connections.
+    /// - Returns: who has left with this snapshot.
     /// - Complexity: O(instances).
-    package mutating func follow(_ snapshot: EndpointSnapshot, now: ContinuousClock.Instant) -> Change {
-        var change = Change(deadline: now + timeout)
-        guard snapshot.instances.contains(where: { $0.address != fallback }) else { return change }
-        let before = present
-        present = Dictionary(snapshot.instances.map { ($0.id, $0) }) { $1 }
-        change.left = before.values.filter { present[$0.id] == nil }
-        deadlines = deadlines.filter { id, deadline in
-            guard deadline > now else { return false }
-            guard present[id] != nil else { return true }
-            change.back.append(id)
-            return false
+    package mutating func follow(
+        _ snapshot: EndpointSnapshot, now: ContinuousClock.Instant, isOpen: (InstanceID) -> Bool
+    ) -> [Instance] {
+        let present = Set(snapshot.instances.map(\.id))
+        let addresses = Set(snapshot.instances.map(\.address))
+        let isAnybodyThere = addresses.contains { $0 != fallback }
+        for instance in snapshot.instances { known[instance.id] = Known(instance: instance) }
+        var left: [Instance] = []
+        for (id, one) in known where !present.contains(id) {
+            if addresses.contains(one.instance.address), !isOpen(id) {
+                // What is at its address goes by another ID now.
+                known[id] = nil
+            } else if !isAnybodyThere || addresses.contains(one.instance.address) {
+                known[id]?.deadline = nil
+            } else if one.deadline == nil {
+                known[id]?.deadline = now + timeout
+                left.append(one.instance)
+            }
         }
-        for instance in change.left { deadlines[instance.id] = change.deadline }
-        return change
+        return left
+    }
+
+    /// Nothing is heard of the registry: clocks that run begin anew.
+    package mutating func hearNothing(now: ContinuousClock.Instant) {
+        for (id, one) in known where one.deadline != nil { known[id]?.deadline = now + timeout }
+    }
+
+    /// - Returns: those whose time is over; they are forgotten.
+    package mutating func takePassed(by now: ContinuousClock.Instant) -> [Instance] {
+        let passed = known.values.filter { $0.deadline.map { $0 <= now } ?? false }.map(\.instance)
+        for instance in passed { known[instance.id] = nil }
+        return passed
     }
 }

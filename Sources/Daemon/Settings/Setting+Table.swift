@@ -163,7 +163,7 @@ extension Setting {
             commands: [.proxy]),
         Setting(
             .drainTimeout, .list("TIMEOUT"), unit: "time", default: "never", allowed: DrainTimeout.allowedForm,
-            "How long connections to an instance that has left or drains may go on, before they are reset.",
+            "How long connections to an instance that has left, drains or has no weight may go on before they are reset.",
             commands: [.proxy]),
     ]
 

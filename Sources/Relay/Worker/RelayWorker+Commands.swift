@@ -18,8 +18,8 @@ extension RelayWorker {
             link(ledger).pointee.apply(table, cells, now: now)
         case .drain(let target, let deadline):
             drain(target, until: deadline)
-        case .cut(let target, let reason):
-            cut([target], reason)
+        case .cut(let targets, let reason):
+            cut(targets, reason)
         case .close(let id, let reply):
             removeListeners(of: id)
             reply.answer()
@@ -69,14 +69,21 @@ extension RelayWorker {
         guard !targets.isEmpty else { return }
         cutAll(reason) { connection in
             if let link = connection.pointee.link, targets.contains(.link(link.pointee.id)) { return true }
-            guard connection.pointee.phase != .connecting, let id = connection.pointee.instance else { return false }
-            return targets.contains(.instance(id))
+            return connection.pointee.phase != .connecting && Self.isServed(connection, byOneOf: targets)
         }
         // Who waits for one of the instances to accept goes on to another.
-        for slot in 0..<UInt32(slab.capacity) {
-            guard let id = slab.connection(slot).pointee.instance, targets.contains(.instance(id)) else { continue }
+        for slot in 0..<UInt32(slab.capacity) where Self.isServed(slab.connection(slot), byOneOf: targets) {
             attemptFailed(slot, errorNumber: ECONNABORTED)
         }
+    }
+
+    private static func isServed(
+        _ connection: UnsafeMutablePointer<Connection>, byOneOf targets: Set<RelayTarget>
+    ) -> Bool {
+        guard let id = connection.pointee.instance else { return false }
+        if targets.contains(.instance(id)) { return true }
+        guard let link = connection.pointee.link else { return false }
+        return targets.contains(.member(link.pointee.id, id))
     }
 
     /// Goes through all slots: once for a command, never for an event.

@@ -12,7 +12,7 @@ enum WorkerCommand: Sendable {
     case apply(LinkTable, LinkLedger)
     /// - Parameter deadline: of CLOCK_MONOTONIC; nil for none.
     case drain(RelayTarget, deadline: UInt64?)
-    case cut(RelayTarget, CloseReason)
+    case cut(Set<RelayTarget>, CloseReason)
     case close(Link.ID, CloseReply)
     case shutdown(deadline: UInt64)
 }

@@ -7,11 +7,15 @@ import TestSupport
 /// What runs beside a cluster, in its network: commands that know all members, and clients of theirs.
 extension EtcdCluster {
     /// Starts `legation proxy` for one service, allowed to dial loopback.
-    /// - Parameter place: by which it finds etcd; nil for all members.
-    func proxy(_ service: String, place: [String]? = nil, _ more: [String] = []) async throws -> Proxy {
+    /// - Parameters:
+    ///   - place: by which it finds etcd; nil for all members.
+    ///   - limit: how long it may take to listen.
+    func proxy(
+        _ service: String, place: [String]? = nil, _ more: [String] = [], within limit: Duration = .seconds(20)
+    ) async throws -> Proxy {
         let own = ["proxy", "--bind", "127.0.0.1", "--allow-target", "127.0.0.0/8"]
         let process = try await legation(own + (place ?? arguments) + more + ["\(service):0"])
-        return Proxy(process: process, endpoint: try await process.listeningEndpoint())
+        return Proxy(process: process, endpoint: try await process.listeningEndpoint(within: limit))
     }
 
     /// Starts `legation register` with the shortest lease there is and waits until the key stands.
@@ -19,10 +23,10 @@ extension EtcdCluster {
     ///   - place: by which it finds etcd; nil for all members.
     ///   - root: who may look, where there are users.
     func register(
-        _ service: String, _ endpoint: Endpoint, node: String = "hostA", place: [String]? = nil,
+        _ service: String, _ endpoint: Endpoint, node: String = "hostA", place: [String]? = nil, ttl: String = "5s",
         _ more: [String] = [], seenBy root: EtcdUser? = nil
     ) async throws -> RegisterProcess {
-        let process = try await startRegister(service, endpoint, node: node, place: place, more)
+        let process = try await startRegister(service, endpoint, node: node, place: place, ttl: ttl, more)
         let registrator = RegisterProcess(
             process: process, key: "/services/\(service)/\(node):\(endpoint.address):\(endpoint.port)",
             endpoint: endpoint)
@@ -35,9 +39,10 @@ extension EtcdCluster {
 
     /// Starts the same and waits for nothing.
     func startRegister(
-        _ service: String, _ endpoint: Endpoint, node: String = "hostA", place: [String]? = nil, _ more: [String] = []
+        _ service: String, _ endpoint: Endpoint, node: String = "hostA", place: [String]? = nil, ttl: String = "5s",
+        _ more: [String] = []
     ) async throws -> ProcessUnderTest {
-        let own = ["register", "--address", "\(endpoint)", "--allow-loopback", "--ttl", "5s", "--node", node]
+        let own = ["register", "--address", "\(endpoint)", "--allow-loopback", "--ttl", ttl, "--node", node]
         return try await legation(own + (place ?? arguments) + more + [service])
     }
 

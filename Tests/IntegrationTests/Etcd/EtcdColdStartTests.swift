@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A proxy that starts while two of three members are gone, and that knows nothing from before (F21).
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdColdStartTests {
     @Test(.row("F21")) func beginsWithWhatTheLastMemberKnows() async throws {
         try await withEtcdCluster { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Members without space: they end, and come back when there is some.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdDiskTests {
     @Test(.row("F16")) func aFullDiskStopsWritesAndNothingElse() async throws {
         try await withEtcdCluster(diskMegabytes: 150) { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A history that has gone, or that never was.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdHistoryTests {
     @Test(.row("F8")) func aCompactionBeyondWhatIsKnownIsADifferenceNotANewStart() async throws {
         try await withEtcdCluster { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Who speaks with whom: certificates of both sides, and an etcd that has none.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdIdentityTests {
     /// What is wrong, and what an operator is told of it.
     private struct Wrong: Sendable, CustomTestStringConvertible {

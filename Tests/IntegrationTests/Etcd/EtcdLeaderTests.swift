@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A leader that goes: somebody else leads, clients find out, traffic knows nothing of it.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdLeaderTests {
     /// Three election times, and 1 s for the next member (docs/promises.md, "When etcd is in trouble").
     private static let election = Duration.seconds(4)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Endpoints that listen and are of no use.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdLearnerTests {
     @Test func aLearnerAmongTheEndpointsIsPassedOver() async throws {
         try await withEtcdCluster { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Keys and values that no reader should have to see, on a real etcd. What each field may say is `ValidationTests`'.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdMalformedTests {
     /// By key: a value, and the reason for which it is skipped.
     private static let corpus: [(key: String, value: [UInt8], reason: String)] = [

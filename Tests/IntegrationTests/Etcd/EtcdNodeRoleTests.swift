@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Hosts that etcd's roles confine to their own entries: `--layout node-first`, with the roles of docs/layouts.md.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdNodeRoleTests {
     private static let layout = ["--layout", "node-first"]
 

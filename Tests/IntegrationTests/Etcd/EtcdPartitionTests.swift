@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Packets that do not arrive.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdPartitionTests {
     @Test(.row("F4", "F5")) func partitionsAndBlackHolesLoseNoEvent() async throws {
         try await withEtcdCluster { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Clients that sleep too long, or ask too often.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdPauseTests {
     @Test(.row("F22")) func afterAPauseLongerThanTheLeaseKeysAreBack() async throws {
         try await withEtcdCluster { cluster in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What etcd's roles allow, and what happens when they allow less.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdRoleTests {
     private static let refused = "registry not readable; what is known is kept"
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Certificates that are replaced while everything runs: an authority, the servers' and our own.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdRotationTests {
     private static let changed = "TLS files have changed"
     private static let broken = "TLS files cannot be used"

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// etcd without space (NOSPACE): puts and grants are refused, keepalives, deletes and revokes are not.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdSpaceTests {
     private static let quota = ["--quota-backend-bytes=4000000"]
     private static let address = Endpoint(.loopbackV4, port: 6379)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Users with passwords: tokens that end, and servers that forget them.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct EtcdTokenTests {
     private static let address = Endpoint(.loopbackV4, port: 6379)
     /// What one token that is over may cost.

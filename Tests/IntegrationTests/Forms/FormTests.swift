@@ -7,7 +7,7 @@ import Testing
 
 /// `register --also`: what readers of other programs' forms make of it. The readers are written from those programs'
 /// documents, and first read what stands there.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct FormTests {
     private func key(_ key: String, _ value: String) -> EtcdKey { EtcdKey(key: key, value: value) }
 

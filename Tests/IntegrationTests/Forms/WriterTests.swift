@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Entries as others write them, and as `register --also` does, read back by a proxy: a client meets who is meant.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct WriterTests {
     /// A documented example, with a backend's address in the place of the example's.
     private struct Example {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `make demo-article`: the article of 2014 by its own units, on two hosts. It asserts what it prints.
-@Suite(.tags(.integration), .timeLimit(.minutes(10)))
+@Suite(.tags(.integration), .untilHung)
 struct LabArticleTests {
     @Test(arguments: ["link", "network"])
     func theArticleIsTrue(form: String) async throws {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `register --labels --compat registrator` on a real engine, by what containers say in their environment and not at all.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabCompatTests {
     /// What each container is called by registrator's rules; who is not here is not to be registered.
     private static let services = ["plain": "redis", "named": "cache", "two": "redis", "later": "later"]

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `register CONTAINER PORT SERVICE` follows what a real engine does to a container.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabContainerTests {
     @Test func publishesWhereTheContainerIsReached() async throws {
         try await withLab { lab in

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The examples of `register --help`, which name a container.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabHelpTests {
     /// Of `register`, on a host with an engine that runs the container of the example.
     @Test func examplesOfRegisterWork() async throws {

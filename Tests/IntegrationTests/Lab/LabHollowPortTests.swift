@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A published port behind which nobody listens: Docker's userland proxy accepts, and ends the connection at once.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabHollowPortTests {
     @Test(.row("D3")) func aPublishedPortBehindWhichNobodyListensIsTakenOutOfUse() async throws {
         try await withLab { lab in
@@ -26,16 +26,22 @@ struct LabHollowPortTests {
                 "proxy", "--bind", "127.0.0.1", "--allow-target", "127.0.0.0/8", "--etcd", host.etcdURL, "redis-A:0",
             ])
             let endpoint = try await process.listeningEndpoint()
-            var ends = 0
+            var (hasty, slow) = (0, 0)
             var since = ContinuousClock.now
             // Less than the 5 s for which it is out of use.
             try await waitFor("clients while it is out of use", within: .seconds(30)) {
+                let begun = ContinuousClock.now
                 let answer = try? await RedisProcess.ask("PING", at: endpoint, from: host.network)
-                if answer != "PONG" { (ends, since) = (ends + 1, .now) }
+                if answer != "PONG" {
+                    since = .now
+                    // On a busy machine the end may be seen too late to count.
+                    if since - begun < .milliseconds(100) { hasty += 1 } else { slow += 1 }
+                }
                 return ContinuousClock.now - since > .seconds(4)
             }
-            print("D3: \(ends) clients met the port behind which nobody listens")
-            #expect(ends == 3)
+            print("D3: \(hasty) clients, and \(slow) too slowly, met the port behind which nobody listens")
+            // One that is seen too late ends the row, of which there were two at the most.
+            #expect(hasty <= 3 + 2 * slow && hasty + slow >= 3)
         }
     }
 }

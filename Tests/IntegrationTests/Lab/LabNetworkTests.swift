@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `register --labels` on a real engine: containers' own addresses, the host's network, udp, and health.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabNetworkTests {
     @Test func aContainersOwnAddressIsPublishedWhileItIsOnThatNetwork() async throws {
         try await withLab { lab in

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Engines that end and start again, under `register --labels`.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabOutageTests {
     /// A killed engine leaves its containers running, and ends them when it is started again.
     @Test(.row("R1", "R3")) func anEngineThatIsKilledAndStartedAgainIsFollowed() async throws {

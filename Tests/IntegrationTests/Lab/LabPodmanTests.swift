@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// `register --labels` on Podman, by its service: the registry is what `podman ps` shows.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabPodmanTests {
     @Test(.row("R7")) func theRegistryIsWhatPodmanShows() async throws {
         try await withLab { lab in

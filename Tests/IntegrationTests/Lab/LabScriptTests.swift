@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// `Scripts/lab` by itself.
-@Suite(.tags(.integration), .timeLimit(.minutes(10)))
+@Suite(.tags(.integration), .untilHung)
 struct LabScriptTests {
     private static let lab = "\(PackageRoot.path)/Scripts/lab"
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// How an engine is found, and which of its languages is spoken.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct LabSocketTests {
     /// The newest version whose published description we have read: docs/labels.md, "Engines".
     private static let ours = 52

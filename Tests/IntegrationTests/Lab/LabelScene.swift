@@ -20,11 +20,13 @@ extension LabHost {
     }
 
     /// Starts `legation register --labels`, with the shortest lease there is.
-    func registerLabels(_ more: [String] = [], socket: String? = nil) async throws -> ProcessUnderTest {
+    func registerLabels(
+        _ more: [String] = [], socket: String? = nil, ttl: String = "5s"
+    ) async throws -> ProcessUnderTest {
         try await legation(
             [
                 "register", "--labels", "--docker", "unix://\(socket ?? dockerSocket)", "--etcd", etcdURL, "--ttl",
-                "5s", "--node", name,
+                ttl, "--node", name,
             ] + more)
     }
 

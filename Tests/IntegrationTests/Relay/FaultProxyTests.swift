@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The instrument itself, on real sockets.
-@Suite(.tags(.integration), .timeLimit(.minutes(2)))
+@Suite(.tags(.integration), .untilHung)
 struct FaultProxyTests {
     @Test func carriesBothDirectionsAndTheirEnds() async throws {
         try await withStage { stage in
@@ -49,13 +49,13 @@ struct FaultProxyTests {
             #expect(try await time() >= .milliseconds(400))
             proxy.setBoth()
             // What is set holds for open connections.
-            #expect(try await time() < .milliseconds(200))
+            try await waitFor("no delay") { try await time() < .milliseconds(200) }
         }
     }
 
     @Test func stallsAndGoesOn() async throws {
         try await withStage { stage in
-            let (proxy, client) = try await Self.pair(stage, limit: .milliseconds(300))
+            let (proxy, client) = try await Self.pair(stage, limit: .seconds(3))
             #expect(try await blocking { try client.exchange("before") } == "before")
             var stalled = LineFaults()
             stalled.isStalled = true

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Instances that no connection can be made to, as clients see it: docs/promises.md, "Defaults".
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayConnectTests {
     /// One attempt, and all of them (docs/promises.md, "Defaults").
     private static let attempt = Duration.seconds(1)

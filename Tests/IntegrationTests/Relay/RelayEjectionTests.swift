@@ -7,7 +7,7 @@ import Testing
 
 /// Instances that look bad are taken out of use, and come back: docs/promises.md, "Instances that fail". Seen from
 /// outside: whom the relay still dials.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayEjectionTests {
     /// Failures in a row that take an instance out of use, and for how long the first time.
     private static let failures = 3

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// More clients than there is room for: docs/promises.md, "The relay".
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayLimitTests {
     private static let clients = 500
     /// When somebody waits, places that become free are found within this.

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// An instance that comes back, and one that is new: docs/promises.md, "Instances that fail".
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayReturnTests {
     /// How long the share of an instance grows that was out of use.
     private static let ramp = Duration.seconds(10)
@@ -58,8 +58,10 @@ struct RelayReturnTests {
                 let back = try await waitForValue("the new one") {
                     arrivals.rounds.filter { $0.name == "new" }.map(\.at).min()
                 }
-                try await waitFor("clients") { arrivals.rounds(from: back, to: back + .seconds(2)).count >= 150 }
-                let share = arrivals.rounds(from: back, to: back + .seconds(2)).share(of: "new")
+                try await waitFor("two seconds of clients") { arrivals.rounds(from: back + .seconds(2)).count > 20 }
+                let first = arrivals.rounds(from: back, to: back + .seconds(2))
+                #expect(first.count >= 50, "too few to tell a share by")
+                let share = first.share(of: "new")
                 print("D15: share of a new instance in its first 2 s: \(Int((share * 100).rounded())) %")
                 #expect(share > 0.4 && share < 0.6)
                 #expect(arrivals.failures.isEmpty)

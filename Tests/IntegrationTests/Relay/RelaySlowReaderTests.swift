@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Readers that do not read: what the relay keeps for them, and that none of it is lost.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelaySlowReaderTests {
     /// What is kept at most for a direction whose receiver does not read (docs/promises.md, "The relay").
     private static let kept = 64 << 10

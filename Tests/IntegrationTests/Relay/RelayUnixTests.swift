@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Unix sockets on either side, between a real Redis and its own client.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayUnixTests {
     @Test func carriesFromSocketToSocketForThoseWhoMayConnect() async throws {
         try await withStage { stage in

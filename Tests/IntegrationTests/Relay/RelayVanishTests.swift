@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Peers that are gone without a word, and instances that are gone from the registry.
-@Suite(.tags(.integration), .timeLimit(.minutes(5)))
+@Suite(.tags(.integration), .untilHung)
 struct RelayVanishTests {
     /// Nothing is under way: keepalive finds out. The other cases take longer: `SlowRelayTests`.
     @Test(.row("D6"), arguments: RelayEndTests.Side.allCases)
