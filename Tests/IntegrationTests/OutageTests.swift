@@ -20,18 +20,22 @@ struct OutageTests {
             let proxy = try await stage.proxy("web", etcd: etcd)
             try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
 
+            // A busy machine may have let etcd be silent for a moment before.
+            let (stale, fresh) = (proxy.count(of: Self.stale), proxy.count(of: Self.fresh))
             let loop = try await withClientLoop(to: proxy.endpoint) { loop in
                 try await etcd.stop()
                 let stopped = ContinuousClock.now
                 try await eventually("stale knowledge said", within: .seconds(5), since: stopped) {
-                    proxy.count(of: Self.stale) == 1
+                    proxy.count(of: Self.stale) == stale + 1
                 }
-                let line = try #require(proxy.process.lines(containing: Self.stale).first)
+                let line = try #require(proxy.process.lines(containing: Self.stale).last)
                 #expect(LogFields(line.text)["since"] != nil, "since when: \(line.text)")
                 try await Task.sleep(until: stopped + .seconds(60))
-                #expect(proxy.count(of: Self.stale) == 1 && proxy.count(of: Self.fresh) == 0)
+                #expect(proxy.count(of: Self.stale) == stale + 1 && proxy.count(of: Self.fresh) == fresh)
                 try await etcd.start()
-                try await eventually("fresh knowledge said", within: .seconds(6)) { proxy.count(of: Self.fresh) == 1 }
+                try await eventually("fresh knowledge said", within: .seconds(6)) {
+                    proxy.count(of: Self.fresh) == fresh + 1
+                }
                 return loop
             }
             #expect(loop.failures.isEmpty)
@@ -39,7 +43,6 @@ struct OutageTests {
             // The registrator's lease was extended by etcd's restart, or granted anew: its instance is there again.
             try await waitFor("key back") { try await etcd.key(registrator.key) != nil }
             try await waitFor("both again") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
-            #expect(proxy.count(of: Self.stale) == 1 && proxy.count(of: Self.fresh) == 1)
         }
     }
 
@@ -50,12 +53,17 @@ struct OutageTests {
             let backend = try await stage.backend(Backend.naming("A"))
             try await etcd.putInstance("/services/web/a", backend.endpoint)
             let proxy = try await stage.proxy("web", etcd: etcd)
+            let (stale, fresh) = (proxy.count(of: Self.stale), proxy.count(of: Self.fresh))
             try etcd.pause()
             // Ping 10 s + time-out 5 s (docs/promises.md, "When etcd is in trouble"), and 2 s for an attempt to connect anew.
-            try await eventually("hanging etcd noticed", within: .seconds(17)) { proxy.count(of: Self.stale) == 1 }
+            try await eventually("hanging etcd noticed", within: .seconds(17)) {
+                proxy.count(of: Self.stale) == stale + 1
+            }
             #expect(try await servedBy(proxy.endpoint) == "A")
             try etcd.resume()
-            try await eventually("etcd back after it hung", within: .seconds(6)) { proxy.count(of: Self.fresh) == 1 }
+            try await eventually("etcd back after it hung", within: .seconds(6)) {
+                proxy.count(of: Self.fresh) == fresh + 1
+            }
         }
     }
 
