@@ -13,12 +13,15 @@ extension EtcdClient {
     /// - Parameters:
     ///   - isRepeatable: whether the call may be sent again when it got no answer. Reads are; a write may
     ///     have happened, so it is only repeated when it was never carried out: when its token was refused.
+    ///   - consistency: `.serializable` is also asked of a member without a leader.
     func call<Response: Sendable>(
         _ what: String, key: String? = nil, isRepeatable: Bool, within limit: Duration? = nil,
+        consistency: Consistency = .linearizable,
         _ body: @Sendable (EtcdConnection, CallOptions) async throws -> Response
     ) async throws(EtcdError) -> Response {
         let clock = ContinuousClock()
         let deadline = clock.now + (limit ?? configuration.requestTimeout)
+        let slot = consistency == .serializable ? readable : slot
         var attempt = 0
         var renewals = 0
         while true {

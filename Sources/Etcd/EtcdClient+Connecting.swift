@@ -25,7 +25,7 @@ extension EtcdClient {
             } catch {
                 failure = EtcdError(error, during: "connection to \(endpoint)")
             }
-            slot.clear(after: failure)
+            drop(after: failure)
             if Task.isCancelled { break }
             if let failure, failure.code == .configuration { throw failure }
             let endpoints = book.withLock { $0.count }
@@ -49,7 +49,7 @@ extension EtcdClient {
         let doublings = calm.withLock { $0 }
         return EtcdConnection.Making(
             configuration: configuration, tls: tlsFiles, keepaliveTime: configuration.keepaliveTime * (1 << doublings),
-            logger: logger, onCalm: { [self] in pingLess() }, onLeaving: { [self] in slot.clear(after: nil) })
+            logger: logger, onCalm: { [self] in pingLess() }, onLeaving: { [self] in drop(after: nil) })
     }
 
     private func pingLess() {
@@ -76,9 +76,10 @@ extension EtcdClient {
         } catch let error as EtcdError where error.code == .permissionDenied || error.code == .unauthenticated {
             // The member is there and speaks; what we may do will show with each call.
             let action = knowledgeState.withLock { $0.connected(nil, now: .now).action }
-            slot.put(connection)
+            use(connection)
             return tell(action, failure: nil, endpoint: connection.endpoint)
         }
+        if status.leader == 0, hasAlternatives { try await answerReaders(on: connection) }
         try check(status, of: connection.endpoint)
         let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
         if status.leader == 0 { connection.doubtLeader() }
@@ -91,7 +92,7 @@ extension EtcdClient {
                 ])
             watches.historyBroke()
         }
-        slot.put(connection)
+        use(connection)
         greeted(status)
         tell(action, failure: nil, endpoint: connection.endpoint)
         logger.debug("connected", metadata: ["endpoint": "\(connection.endpoint)", "version": "\(status.version)"])
@@ -110,7 +111,7 @@ extension EtcdClient {
     /// A user that is refused is the operator's to mend: until then calls fail at once, and say why.
     private func awaitToken(of connection: EtcdConnection) async throws {
         while try await isRefused(connection) {
-            slot.put(connection)
+            use(connection)
             try await Task.sleep(for: Self.refusedTokenInterval)
         }
     }

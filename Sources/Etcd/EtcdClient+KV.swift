@@ -4,6 +4,7 @@
 internal import EtcdProtos
 internal import FoundationEssentials
 internal import GRPCCore
+internal import Synchronization
 
 /// Who may answer a read.
 public enum Consistency: Hashable, Sendable {
@@ -32,6 +33,8 @@ extension EtcdClient {
         request.keysOnly = keysOnly
         request.serializable = consistency == .serializable
         request.revision = revision?.rawValue ?? 0
+        if consistency == .serializable { unconfirmedReads.withLock { $0.begin() } }
+        defer { if consistency == .serializable { unconfirmedReads.withLock { $0.end() } } }
         while true {
             do {
                 return try await listOnce(request, of: range)
@@ -69,7 +72,10 @@ extension EtcdClient {
     private func page(
         _ request: Etcdserverpb_RangeRequest, of range: KeyRange
     ) async throws(EtcdError) -> Etcdserverpb_RangeResponse {
-        let reply = try await call("list", key: range.description, isRepeatable: true) { connection, options in
+        let consistency: Consistency = request.serializable ? .serializable : .linearizable
+        let reply = try await call(
+            "list", key: range.description, isRepeatable: true, consistency: consistency
+        ) { connection, options in
             try await connection.kv.range(request, options: options)
         }
         heard(revision: reply.header.revision)

@@ -23,6 +23,9 @@ public final class EtcdClient: Sendable {
     let configuration: EtcdConfiguration
     let logger: Logger
     let slot = Slot<EtcdConnection>("connection to etcd")
+    /// The same, or while there is none, one to a member that has no leader: for reads that any member may answer.
+    let readable = Slot<EtcdConnection>("connection to a member")
+    let unconfirmedReads = Mutex(UnconfirmedReads())
     let watches: WatchMultiplexer
     let knowledgeState = Mutex(KnowledgeStateMachine())
     let book: Mutex<EndpointBook>
@@ -68,6 +71,18 @@ public final class EtcdClient: Sendable {
             defer { group.cancelAll() }
             try await group.next()
         }
+    }
+
+    /// Takes a connection into use.
+    func use(_ connection: EtcdConnection) {
+        slot.put(connection)
+        readable.put(connection)
+    }
+
+    /// No call is to begin on the connection of the moment. - Parameter failure: the reason; nil keeps the last one.
+    func drop(after failure: EtcdError?) {
+        slot.clear(after: failure)
+        readable.clear(after: failure)
     }
 
     func greeted(_ status: MemberStatus) { greeted.continuation.yield(status) }

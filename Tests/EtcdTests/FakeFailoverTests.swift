@@ -61,6 +61,32 @@ import Testing
         }
     }
 
+    /// As where two of three are gone. Without it, who asks again and again would never meet the member.
+    @Test func aMemberWithoutALeaderAnswersWhatAnyMemberMay() async throws {
+        try await withFakes(
+            2, configure: { $0.pageSize = 1 },
+            prepare: { members in
+                for member in members {
+                    member.change {
+                        $0.leader = 0
+                        $0.range = { member, request in
+                            request.revision == 0
+                                ? member.rangeResponse([.kv("/a/1", 1)], of: request, isMore: true)
+                                : member.rangeResponse([.kv("/a/2", 2)], of: request)
+                        }
+                    }
+                }
+            }
+        ) { fakes, client in
+            for _ in 0..<3 {
+                let known = try await client.list(.prefix("/a/"), consistency: .serializable)
+                #expect(known.keyValues.count == 2)
+            }
+            #expect(client.slot.current == nil, "nobody else is to ask it")
+            #expect(fakes.allSatisfy { $0.member.ranges.all.allSatisfy(\.serializable) })
+        }
+    }
+
     @Test func aWatchStreamThatEndsWithoutALeaderGoesToTheNextMember() async throws {
         try await withFakes(2) { fakes, client in
             try await client.withWatch(.prefix("/a/"), from: Revision(11)) { events in

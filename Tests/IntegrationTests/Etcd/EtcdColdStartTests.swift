@@ -8,12 +8,17 @@ import Testing
 /// A proxy that starts while two of three members are gone, and that knows nothing from before (F21).
 @Suite(.tags(.integration), .untilHung)
 struct EtcdColdStartTests {
-    @Test(.row("F21")) func beginsWithWhatTheLastMemberKnows() async throws {
+    /// Before the last member has noticed that it has no leader any more, and after.
+    @Test(.row("F21"), arguments: [false, true])
+    func beginsWithWhatTheLastMemberKnows(whenItHasNoticed: Bool) async throws {
         try await withEtcdCluster { cluster in
             let backends = try await ["A", "B"].asyncMap { try await cluster.backend($0) }
             let last = cluster.members[0]
             try await last.putInstance("/services/web/a", backends[0].endpoint)
             for member in cluster.others(than: last) { try await member.stop() }
+            if whenItHasNoticed {
+                try await waitFor("the last one to have no leader") { try await last.status().leader == 0 }
+            }
 
             let begun = ContinuousClock.now
             let proxy = try await cluster.proxy("web")
