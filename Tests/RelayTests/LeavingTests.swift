@@ -30,7 +30,9 @@ extension SocketSuites {
                 }
                 _ = served
                 try eventually("the instance is released") { relay.engine.hasReleased(Self.instance) }
-                #expect(relay.ends.filter { $0.reason == .cutInstanceGone }.count == 8)
+                try eventually("all eight are reported") {
+                    relay.ends.filter { $0.reason == .cutInstanceGone }.count == 8
+                }
                 client.endWriting()
             }
         }
