@@ -96,4 +96,25 @@ struct DrainTimeoutTests {
             for live in scene.lives("A") { #expect(try await live.goesOn()) }
         }
     }
+
+    /// Who is back could not be seen.
+    @Test(.row("D14")) func timeBeginsAnewWhileEtcdIsSilent() async throws {
+        try await withScene(["--drain-timeout", "6s"]) { scene in
+            try await scene.etcd.delete(scene.key("A"))
+            let left = ContinuousClock.now
+            try await scene.only(["B"])
+            try await scene.etcd.stop()
+            try await scene.proxy.process.firstLine(containing: "knowledge is stale")
+            try #require(ContinuousClock.now - left < .seconds(6), "silent in time")
+            try await waitFor("longer than that time") { ContinuousClock.now - left > .seconds(8) }
+            for live in scene.lives("A") { #expect(try await live.goesOn()) }
+            let heard = ContinuousClock.now
+            try await scene.etcd.start()
+            for live in scene.lives("A") {
+                #expect(try await live.isReset())
+                #expect(ContinuousClock.now - heard > .seconds(6))
+            }
+            for live in scene.lives("B") { #expect(try await live.goesOn()) }
+        }
+    }
 }

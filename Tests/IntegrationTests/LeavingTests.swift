@@ -120,7 +120,7 @@ struct LeavingTests {
             try await waitFor("A") { try await servedBy(scene.proxy.endpoint) == "A" }
             let revoked = ContinuousClock.now
             try await scene.etcd.ctl("lease", "revoke", lease)
-            try await Task.sleep(until: revoked + .seconds(4))
+            try await Task.sleep(until: revoked + .seconds(6))
             let served = try? await servedBy(scene.proxy.endpoint)
             if ContinuousClock.now - revoked < .seconds(8) { #expect(served == "A", "held for 8 s") }
             try await eventually("rule 3: dropped after a hold of 8 s", within: .seconds(9), since: revoked) {

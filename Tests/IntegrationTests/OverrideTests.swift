@@ -45,16 +45,14 @@ struct OverrideTests {
     @Test func drainTakesEffectOnBothAndLeavesLiveConnections() async throws {
         try await withScene { scene in
             // A client of A, whose connection goes on.
-            let live = try await blocking {
-                while true {
-                    let connection = try TCPConnection.connect(to: scene.proxies[0].endpoint)
-                    if try connection.receiveLine() == "A" { return connection }
-                }
+            let live = try await waitForValue("a client of A") {
+                let live = try await Live(scene.proxies[0].endpoint)
+                return live.name == "A" ? live : nil
             }
             let said = try await scene.legation("drain", "web", "A", "--by", "alice")
             #expect(said.succeeded && said.output.hasPrefix("drained: web/A"), "\(said)")
             try await scene.both(["B"], "drain on both")
-            #expect(try await blocking { try live.exchange("still there") } == "still there")
+            #expect(try await live.goesOn())
 
             let shown = try await scene.legation("services", "--allow-target", "127.0.0.0/8")
             #expect(shown.output.contains("draining by alice since "), "\(shown)")

@@ -109,13 +109,8 @@ struct SelectionTests {
             try await weigh([100, 100])
             let proxy = try await stage.proxy(
                 "web", etcd: etcd, ["--balance", "weighted-round-robin", "--workers", "1"])
-            let open = try await (0..<8).asyncMap { _ in
-                try await blocking {
-                    let connection = try TCPConnection.connect(to: proxy.endpoint)
-                    return (connection, try connection.receiveLine())
-                }
-            }
-            #expect(Set(open.map(\.1)) == ["A", "B"])
+            let open = try await (0..<8).asyncMap { _ in try await Live(proxy.endpoint) }
+            #expect(Set(open.map(\.name)) == ["A", "B"])
             for (weights, expected) in [
                 ([300, 100], ["A": 9, "B": 3]), ([0, 50], ["B": 12]), ([7, 7], ["A": 6, "B": 6]),
             ] {
@@ -126,9 +121,7 @@ struct SelectionTests {
                     return seen == expected
                 }
             }
-            for (connection, _) in open {
-                #expect(try await blocking { try connection.exchange("still there") } == "still there")
-            }
+            for live in open { #expect(try await live.goesOn()) }
             try await waitFor("nobody else to be left") { backends.map(\.openConnections).reduce(0, +) == 8 }
         }
     }

@@ -43,10 +43,11 @@ package struct Departures {
         for instance in snapshot.instances { known[instance.id] = Known(instance: instance) }
         var left: [Instance] = []
         for (id, one) in known where !present.contains(id) {
-            if addresses.contains(one.instance.address), !isOpen(id) {
+            let isThere = addresses.contains(one.instance.address)
+            if isThere, !isOpen(id) {
                 // What is at its address goes by another ID now.
                 known[id] = nil
-            } else if !isAnybodyThere || addresses.contains(one.instance.address) {
+            } else if isThere || !isAnybodyThere {
                 known[id]?.deadline = nil
             } else if one.deadline == nil {
                 known[id]?.deadline = now + timeout

@@ -26,22 +26,11 @@ struct LabHollowPortTests {
                 "proxy", "--bind", "127.0.0.1", "--allow-target", "127.0.0.0/8", "--etcd", host.etcdURL, "redis-A:0",
             ])
             let endpoint = try await process.listeningEndpoint()
-            var (hasty, slow) = (0, 0)
-            var since = ContinuousClock.now
-            // Less than the 5 s for which it is out of use.
-            try await waitFor("clients while it is out of use", within: .seconds(30)) {
-                let begun = ContinuousClock.now
-                let answer = try? await RedisProcess.ask("PING", at: endpoint, from: host.network)
-                if answer != "PONG" {
-                    since = .now
-                    // On a busy machine the end may be seen too late to count.
-                    if since - begun < .milliseconds(100) { hasty += 1 } else { slow += 1 }
-                }
-                return ContinuousClock.now - since > .seconds(4)
+            var meetings = HollowMeetings()
+            try await meetings.untilOutOfUse {
+                await (try? RedisProcess.ask("PING", at: endpoint, from: host.network)) == "PONG"
             }
-            print("D3: \(hasty) clients, and \(slow) too slowly, met the port behind which nobody listens")
-            // One that is seen too late ends the row, of which there were two at the most.
-            #expect(hasty <= 3 + 2 * slow && hasty + slow >= 3)
+            meetings.expectARow()
         }
     }
 }

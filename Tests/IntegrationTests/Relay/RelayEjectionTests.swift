@@ -5,18 +5,13 @@ import ServiceModel
 import TestSupport
 import Testing
 
-/// Instances that look bad are taken out of use, and come back: docs/promises.md, "Instances that fail". Seen from
+/// Instances that look bad are taken out of use, and come back: docs/promises.md, "Defaults". Seen from
 /// outside: whom the relay still dials.
 @Suite(.tags(.integration), .untilHung)
 struct RelayEjectionTests {
-    /// Failures in a row that take an instance out of use, and for how long the first time.
-    private static let failures = 3
-    private static let outOfUse = Duration.seconds(5)
     /// For which a silent instance is not dialled after the attempt that takes it out of use: until that has failed
     /// (docs/promises.md, "Defaults"), and from then on.
-    private static let untilNext = Duration.seconds(1) + outOfUse
-    /// In which nobody dials who is out of use; some less, for the looks of a test are not instants.
-    private static let quiet = outOfUse - .seconds(1)
+    private static let untilNext = Duration.seconds(1) + Ejection.outOfUse
 
     @Test(.row("D2")) func threeSilentAttemptsTakeAnInstanceOutOfUse() async throws {
         try await withFaultyNetwork(.waiting) { faults in
@@ -28,14 +23,15 @@ struct RelayEjectionTests {
             // Clients come one after the other: their attempts are failures in a row.
             try await withClientLoop(to: proxy.endpoint, in: faults.network) { loop in
                 try await waitFor("another attempt", within: Self.untilNext * 3) {
-                    try await faults.callers(of: bad) > Self.failures
+                    try await faults.callers(of: bad) > Ejection.failures
                 }
                 let calls = try await faults.calls(of: bad)
-                let pause = calls[Self.failures] - calls[Self.failures - 1]
+                let pause = calls[Ejection.failures] - calls[Ejection.failures - 1]
                 report(pause, "D2: not dialled after the third silent attempt", promise: Self.untilNext)
                 // The kernel's clock ticks every 4 or 10 ms.
                 #expect(pause > Self.untilNext - .milliseconds(50))
-                #expect(calls[Self.failures - 1] - calls[0] < Self.outOfUse, "the first three came one after the other")
+                let third = calls[Ejection.failures - 1] - calls[0]
+                #expect(third < Ejection.outOfUse, "the first three came one after the other")
                 #expect(loop.failures.isEmpty)
                 let slow = loop.rounds.count { $0.took > .milliseconds(900) }
                 print("D2: \(slow) of \(loop.rounds.count) clients waited for the silent instance")
@@ -51,27 +47,16 @@ struct RelayEjectionTests {
             let hollow = try await faults.backend(1) { _ in }
             let good = try await faults.backend(2, Backend.naming("good"))
             let proxy = try await faults.proxy([hollow.endpoint, good.endpoint])
-            var ends = (hasty: 0, slow: 0)
-            var since = ContinuousClock.now
-            try await waitFor("clients while it is out of use", within: .seconds(30)) {
-                let begun = ContinuousClock.now
-                let served = try await faults.network.run {
+            var meetings = HollowMeetings()
+            try await meetings.untilOutOfUse {
+                try await faults.network.run {
                     let client = try TCPConnection.connect(to: proxy.endpoint)
                     if clientSpeaksFirst { try client.send("hello\n") }
                     do { return try client.receiveLine() == "good" } catch { return false }
                 }
-                if !served {
-                    since = .now
-                    // On a busy machine the end may be seen too late to count.
-                    if since - begun < .milliseconds(100) { ends.hasty += 1 } else { ends.slow += 1 }
-                }
-                return ContinuousClock.now - since > Self.quiet
             }
-            print("D3: \(ends) clients met the hollow instance")
-            // One that is seen too late ends the row, of which there were two at the most.
-            #expect(ends.hasty <= Self.failures + (Self.failures - 1) * ends.slow)
-            #expect(ends.hasty + ends.slow >= Self.failures)
-            #expect(hollow.dials.count == ends.hasty + ends.slow)
+            meetings.expectARow()
+            #expect(hollow.dials.count == meetings.count)
         }
     }
 
@@ -85,7 +70,7 @@ struct RelayEjectionTests {
                 }
             }
             let proxy = try await faults.proxy(backends.map(\.endpoint))
-            for count in 1...(4 * Self.failures) {
+            for count in 1...(4 * Ejection.failures) {
                 let probe = try await faults.connect(proxy)
                 try await waitFor("the probe to arrive") { backends.map(\.dials.count).reduce(0, +) == count }
                 probe.close()
@@ -115,9 +100,9 @@ struct RelayEjectionTests {
             let round = { @Sendable in try ClientLoop.round(to: proxy.endpoint, limit: .seconds(30)) }
             try await withArrivals(perSecond: 20, in: faults.network, round) { arrivals in
                 try await waitFor("failures of all three") {
-                    try await bad.asyncMap { try await faults.callers(of: $0) }.allSatisfy { $0 >= Self.failures }
+                    try await bad.asyncMap { try await faults.callers(of: $0) }.allSatisfy { $0 >= Ejection.failures }
                 }
-                let third = try await bad.asyncMap { try await faults.calls(of: $0)[Self.failures - 1] }
+                let third = try await bad.asyncMap { try await faults.calls(of: $0)[Ejection.failures - 1] }
                 // All of these attempts have failed, and nobody comes back yet.
                 let begin = (third.max() ?? .now) + .milliseconds(1500)
                 let end = (third.min() ?? .now) + Self.untilNext
@@ -147,7 +132,7 @@ struct RelayEjectionTests {
             _ = try await faults.network.run {
                 StreamEnd(of: try TCPConnection.connect(to: proxy.endpoint, limit: .seconds(30)))
             }
-            for backend in backends { #expect(try await faults.callers(of: backend.endpoint) >= Self.failures) }
+            for backend in backends { #expect(try await faults.callers(of: backend.endpoint) >= Ejection.failures) }
             try await faults.heal()
             let healed = ContinuousClock.now
             // Long before the time of any of them is over.
