@@ -44,7 +44,9 @@ extension EtcdClient {
                 }
                 guard isRepeatable, failure.isTransient else { throw failure }
                 attempt += 1
-                do { try await pause(afterAttempt: attempt) } catch { throw failure }
+                let left = clock.now.duration(to: deadline)
+                do { try await pause(afterAttempt: attempt, within: left) } catch { throw failure }
+                guard clock.now < deadline else { throw failure }
             }
         }
     }
@@ -53,7 +55,7 @@ extension EtcdClient {
     /// - Parameter token: as it was when the call was made, or the stream opened.
     func heed(_ failure: EtcdError, of connection: EtcdConnection, _ token: AuthToken?) {
         if failure.saysNoLeader || failure.saysLearner {
-            if hasAlternatives { connection.abandon() } else { connection.doubtLeader() }
+            if hasAlternatives { leave(connection, after: failure) } else { connection.doubtLeader() }
         }
         if failure.code == .unauthenticated { connection.tokenWasRefused(token) }
     }
@@ -63,7 +65,7 @@ extension EtcdClient {
         _ connection: EtcdConnection, _ failure: EtcdError, since begun: ContinuousClock.Instant
     ) {
         guard failure.code == .timedOut, begun.duration(to: .now) >= configuration.attemptTimeout else { return }
-        if hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true { connection.abandon() }
+        if hasAlternatives, knowledge.lastContact.map({ $0 < begun }) ?? true { leave(connection, after: failure) }
     }
 
     /// Whether there is another member to go to.

@@ -44,7 +44,7 @@ extension EtcdClient {
             }
             // Also one that was being made while the files changed.
             if let connection = slot.current, let made = connection.filesGeneration, made != tlsFiles.generation {
-                connection.abandon()
+                leave(connection)
             }
         }
     }

@@ -85,11 +85,18 @@ public final class EtcdClient: Sendable {
         readable.clear(after: failure)
     }
 
+    /// Ends a connection although its transport is fine: the next call is to meet another member, not this one again.
+    func leave(_ connection: EtcdConnection, after failure: EtcdError? = nil) {
+        for slot in [slot, readable] { slot.clear(after: failure) { $0.tokens === connection.tokens } }
+        connection.abandon()
+    }
+
     func greeted(_ status: MemberStatus) { greeted.continuation.yield(status) }
 
-    /// Waits as long as the backoff says after so many failures in a row. - Throws: only when cancelled.
-    func pause(afterAttempt attempt: Int) async throws {
-        try await Task.sleep(for: configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1)))
+    /// Waits as long as the backoff says after so many failures in a row, for at most `limit`. - Throws: only when cancelled.
+    func pause(afterAttempt attempt: Int, within limit: Duration? = nil) async throws {
+        let delay = configuration.backoff.delay(afterAttempt: attempt, random: .random(in: 0..<1))
+        try await Task.sleep(for: limit.map { min($0, delay) } ?? delay)
     }
 
     func heard(revision: Int64) {

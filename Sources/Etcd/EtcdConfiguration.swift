@@ -43,6 +43,8 @@ public struct EtcdConfiguration: Sendable {
     public var minimumVersion: EtcdVersion?
     /// Off only in the test that shows what happens without `PingAnswerer`.
     var answersPings = true
+    /// What a server that says GOAWAY gets to answer what was asked before it is left. The next connection waits for it.
+    var goAwayGrace: Duration = .milliseconds(500)
 
     public init(endpoints: [EtcdEndpoint], tls: EtcdTLS? = nil, credentials: EtcdCredentials? = nil) {
         self.endpoints = endpoints

@@ -127,7 +127,7 @@ struct EtcdConnection: Sendable {
                         making.onLeaving()
                         group.addTask { await Self.step(of: abandonment) }
                         group.addTask {
-                            try await Task.sleep(for: goAwayGrace)
+                            try await Task.sleep(for: making.configuration.goAwayGrace)
                             return .over
                         }
                     } else {
@@ -171,8 +171,6 @@ struct EtcdConnection: Sendable {
 
     /// HTTP/2's error code (RFC 9113, section 7); Go's server says "too_many_pings" with it.
     private static let enhanceYourCalm: UInt32 = 0xb
-    /// What a server that says GOAWAY gets to answer what was asked before it is left.
-    private static let goAwayGrace = Duration.milliseconds(500)
 }
 
 extension Duration {

@@ -127,7 +127,7 @@ public final class LeaseKeeper: Sendable {
         while !machine.withLock({ $0.isUnanswered(now: .now) }) {
             try await Task.sleep(for: LeaseStateMachine.repeatAfter)
         }
-        if client.hasAlternatives { connection.abandon() }
+        if client.hasAlternatives { client.leave(connection) }
         throw EtcdError(.timedOut, "lease keepalive: no answer from \(connection.endpoint)")
     }
 

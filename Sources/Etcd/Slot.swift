@@ -35,13 +35,16 @@ final class Slot<Value: Sendable>: Sendable {
 
     func put(_ value: Value) { answer(.value(value), content: .value(value)) }
 
-    /// There is none for now; who asks waits. - Parameter failure: the reason; nil keeps the last one.
-    func clear(after failure: EtcdError?) {
+    /// There is none for now; who asks waits.
+    /// - Parameters:
+    ///   - failure: the reason; nil keeps the last one.
+    ///   - isMeant: a value for which this is false stays.
+    func clear(after failure: EtcdError?, where isMeant: (Value) -> Bool = { _ in true }) {
         state.withLock { state in
-            if case .empty(let last) = state.content {
-                state.content = .empty(failure ?? last)
-            } else {
-                state.content = .empty(failure)
+            switch state.content {
+            case .empty(let last): state.content = .empty(failure ?? last)
+            case .value(let value) where !isMeant(value): break
+            case .value, .refused: state.content = .empty(failure)
             }
         }
     }

@@ -52,14 +52,14 @@ struct TokenKeeper: Sendable {
                 if born.duration(to: .now) < Self.shortestLife { try await Task.sleep(for: Self.shortestLife) }
             } catch let error as EtcdError {
                 failures += 1
-                // It will not take anybody before it is a member.
-                if error.saysLearner { connection.abandon() }
                 let isRefused = !error.isTransient
                 if isRefused { connection.tokens.refuse(with: error) } else { connection.tokens.clear(after: error) }
                 if isRefused, error.message != lastComplaint {
                     lastComplaint = error.message
                     logger.error("authentication failed", metadata: ["error": "\(error)"])
                 }
+                // It will not take anybody before it is a member.
+                if error.saysLearner { return connection.abandon() }
                 let backoff = isRefused ? Self.refusedBackoff : configuration.backoff
                 // Half of it at least: with full jitter a refusal could be repeated at once.
                 let random = Double.random(in: isRefused ? 0.5..<1 : 0..<1)

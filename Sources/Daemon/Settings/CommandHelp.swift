@@ -105,8 +105,8 @@ package struct CommandHelp: Sendable {
         abstract: "Take an instance out of use for new connections, in every proxy.",
         paragraph: """
             Writes an operator's word to etcd, which every proxy reads and no registrator touches. Connections that are \
-            open go on, where a proxy was given --drain-timeout for so long. INSTANCE is the last part of its key; without it, or with *, the word is about every instance of \
-            the service that has none of its own.
+            open go on, where a proxy was given --drain-timeout for so long. INSTANCE is the last part of its key; \
+            without it, or with *, the word is about every instance of the service that has none of its own.
             """,
         examples: ["legation drain redis-A hostA:redis:6379 --for 10m", "legation drain redis-A"])
 

@@ -131,7 +131,7 @@ extension EtcdByHand {
 
     /// What the gateway answers to one call.
     func ask<Answer: Decodable & Sendable>(
-        _ call: String, _ body: String, limit: Duration = .seconds(2)
+        _ call: String, _ body: String, limit: Duration = .seconds(10)
     ) async throws -> Answer {
         let endpoint = endpoint
         return try await place.run {

@@ -14,7 +14,8 @@ extension EtcdProcess {
     }
 
     package func status() async throws -> Status {
-        let answer: StatusAnswer = try await ask("maintenance/status", "{}")
+        // Members that are paused are asked too, and again and again.
+        let answer: StatusAnswer = try await ask("maintenance/status", "{}", limit: .seconds(2))
         return Status(
             clusterID: UInt64(answer.header.cluster_id) ?? 0, memberID: UInt64(answer.header.member_id) ?? 0,
             leader: answer.leader.flatMap { UInt64($0) } ?? 0, term: Int64(answer.header.raft_term ?? "0") ?? 0)

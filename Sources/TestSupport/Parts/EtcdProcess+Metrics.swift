@@ -8,7 +8,7 @@ extension EtcdProcess {
     package func metric(_ name: String, _ labels: String...) async throws -> Int {
         let endpoint = endpoint
         let answer = try await place.run {
-            String(decoding: try HTTPExchange.get("/metrics", from: endpoint, limit: .seconds(2)), as: UTF8.self)
+            String(decoding: try HTTPExchange.get("/metrics", from: endpoint, limit: .seconds(10)), as: UTF8.self)
         }
         let lines = answer.split(separator: "\n").filter { line in
             line.hasPrefix(name) && labels.allSatisfy { line.contains($0) }

@@ -70,15 +70,22 @@ package struct FaultyNetwork: Sendable {
     /// When each of them came, in their order, as the kernel noted it: how long one came after another is right to
     /// 10 ms, however late this looks.
     package func calls(of endpoint: Endpoint) async throws -> [ContinuousClock.Instant] {
-        // "127.0.1.1 . 80 . 47620 expires 59m56s880ms"
-        let entries = try await nft("list set inet faults callers")
-            .split(separator: "\(endpoint.address) . \(endpoint.port) . ").dropFirst()
+        try await calls(ofEach: [endpoint])[0]
+    }
+
+    /// The same of several, by one look: how long a call of one came after that of another is right, too.
+    package func calls(ofEach endpoints: [Endpoint]) async throws -> [[ContinuousClock.Instant]] {
+        let said = try await nft("list set inet faults callers")
         let now = ContinuousClock.now
-        return entries.map { entry in
-            let left = entry.prefix { $0 != "," && $0 != "}" }.matches(of: /(\d+)(h|ms|m|s)/)
-                .reduce(Duration.zero) { $0 + Self.duration($1.1, $1.2) }
-            return now + left - .seconds(3600 * Self.memory)
-        }.sorted()
+        return endpoints.map { endpoint in
+            // "127.0.1.1 . 80 . 47620 expires 59m56s880ms"
+            let entries = said.split(separator: "\(endpoint.address) . \(endpoint.port) . ").dropFirst()
+            return entries.map { entry in
+                let left = entry.prefix { $0 != "," && $0 != "}" }.matches(of: /(\d+)(h|ms|m|s)/)
+                    .reduce(Duration.zero) { $0 + Self.duration($1.1, $1.2) }
+                return now + left - .seconds(3600 * Self.memory)
+            }.sorted()
+        }
     }
 
     private static func duration(_ number: Substring, _ unit: Substring) -> Duration {
