@@ -90,12 +90,14 @@ import Testing
         _ = try? LastGood(decoding: value, for: origin)
     }
 
-    @Test(.row("S8")) func nothingThatStandsInTheRegistryIsDialledThatMayNotBe() throws {
+    @Test(.row("S8")) func nothingThatStandsInTheRegistryIsDialledThatMayNotBe() async throws {
         try #require(Self.allowed.count == 5 && Self.answers.count == 9)
         let run = Run()
         let seed = run.seed
         var (rounds, used, skipped) = (0, 0, 0)
         repeat {
+            // Tests beside it have clocks to keep.
+            await Task.yield()
             var entries = HostileEntries(seed: seed &+ UInt64(rounds))
             var harness = try harness(&entries)
             for _ in 0..<300 {

@@ -93,8 +93,8 @@ import Testing
                 await clock.untilSleeping { $0.contains(.milliseconds(pause)) }
                 clock.advance(by: .milliseconds(pause))
             }
-            engine.fails(nil)
             engine.has([Self.redis])
+            engine.fails(nil)
             await clock.untilSleeping()
             clock.advance(by: .seconds(5))
             #expect(await updates.next()?.listing == [Self.redis], "no second word of the loss")

@@ -2,6 +2,7 @@
 // Copyright the Legation authors
 
 import Logging
+import TestSupport
 import Testing
 
 @testable import Etcd
@@ -55,8 +56,9 @@ import Testing
         configuration.requestTimeout = .milliseconds(500)
         let client = try EtcdClient(
             configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        await withThrowingTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await client.run() }
+            try await waitFor("a refusal") { client.knowledge.staleSince != nil }
             let failure = await #expect(throws: EtcdError.self) { try await client.get("/a") }
             #expect(failure?.code == .unavailable)
             #expect(failure?.message.contains("refused") == true, "\(String(describing: failure))")

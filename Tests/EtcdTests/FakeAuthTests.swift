@@ -74,7 +74,7 @@ import Testing
             #expect(error.code == .unauthenticated)
             let waited = begun.duration(to: .now)
             report(waited, "a call with a wrong password fails", promise: .milliseconds(500))
-            #expect(waited < .seconds(2), "the deadline of a call is 20 s here")
+            #expect(waited < .seconds(10), "the deadline of a call is 20 s here")
             // Half a second, a second, two seconds at the least.
             let times = try await tried.first(3, "authentications")
             #expect(times[0].duration(to: times[2]) >= .milliseconds(1500))

@@ -12,7 +12,7 @@ import Testing
 /// Members that cannot be used, and members that say so.
 @Suite(.timeLimit(.minutes(1))) struct FakeFailoverTests {
     @Test func callsAndWatchesGoOnAfterAGoAway() async throws {
-        try await withFakes(2) { fakes, client in
+        try await withFakes(2, configure: { $0.goAwayGrace = .seconds(3) }) { fakes, client in
             let (old, new) = (fakes[0].member, fakes[1].member)
             try await client.withWatch(.prefix("/a/"), from: Revision(11)) { events in
                 let stream = try await old.watch()

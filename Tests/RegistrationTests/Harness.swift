@@ -61,6 +61,21 @@ struct Harness: MemoryHarness {
             return start.duration(to: clock.now)
         }
     }
+
+    /// The same on a clock that stands still until `draining` is said, for its limit is what a busy machine may take: only
+    /// the drain time passes.
+    /// - Parameter drainTime: the harness's, under 300 ms, which is the limit.
+    func withdrawing(_ clock: ManualClock, _ drainTime: Duration, _ body: () async throws -> Void) async throws {
+        precondition(drainTime > .zero && drainTime < .milliseconds(300))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await registrator.run() }
+            try await body()
+            registrator.withdraw()
+            await clock.untilSleeping { $0.contains(drainTime) }
+            clock.advance(by: drainTime)
+            try await group.waitForAll()
+        }
+    }
 }
 
 /// Waits for what no event tells of; the test's time limit ends it.

@@ -144,10 +144,11 @@ import Testing
     /// Two nodes with one instance name: the second waits, and takes its place when the first has gone.
     @Test func twoNodesNeverFightOverAKey() async throws {
         let clock = ManualClock()
-        let first = try Harness(identity: Fixture.identity(node: "hostB", process: "p2"))
+        let still = ManualClock()
+        let first = try Harness(clock: still, identity: Fixture.identity(node: "hostB", process: "p2"))
         let second = try Harness(memory: first.memory, clock: clock)
         let start = first.memory.health.revision
-        _ = try await first.withdrawing {
+        try await first.withdrawing(still, .milliseconds(100)) {
             try await first.until { record, _ in record.node == "hostB" }
             try await second.running {
                 for _ in 0..<3 {

@@ -172,12 +172,16 @@ import Testing
     }
 
     @Test func withdrawingTakesBackWhatStandsAndWhatIsLeaving() async throws {
-        let harness = try Harness(instances: ["i0", "i1"], drainTime: .milliseconds(200))
+        let clock = ManualClock()
+        let harness = try Harness(clock: clock, instances: ["i0", "i1"], drainTime: .milliseconds(200))
         let other = "/services/redis/i1"
-        _ = try await harness.withdrawing {
+        try await harness.withdrawing(clock, .milliseconds(200)) {
             try await harness.untilPublished()
             harness.registrator.publish([Wanted(try Fixture.registration(instance: "i1"))])
             try await harness.until { record, _ in record.state == .draining }
+            // Its own drain time runs, and is not to be taken for the withdrawal's.
+            await clock.untilSleeping { $0.contains(.milliseconds(200)) }
+            clock.advance(by: .milliseconds(50))
         }
         let history = try await history(harness)
         #expect(history.filter { $0.hasPrefix("gone") } == ["gone \(Harness.key)", "gone \(other)"])

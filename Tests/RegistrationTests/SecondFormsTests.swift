@@ -47,9 +47,10 @@ import Testing
 
     /// They have no word for draining: they go when it is said.
     @Test func atTheEndTheyGoBeforeTheDrainTime() async throws {
-        let harness = try harness()
+        let clock = ManualClock()
+        let harness = try harness(clock: clock)
         let start = harness.memory.health.revision
-        _ = try await harness.withdrawing {
+        try await harness.withdrawing(clock, .milliseconds(100)) {
             try await harness.untilPublished()
             try await eventually { harness.log.count(of: "registered") == 4 }
         }

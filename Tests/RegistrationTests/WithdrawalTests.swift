@@ -96,10 +96,11 @@ import Testing
 
     /// What stands in the store may not be known yet to who put it there.
     @Test func aPutWithoutAnAnswerIsTakenBackInOrder() async throws {
-        let harness = try Harness(drainTime: .milliseconds(100))
+        let clock = ManualClock()
+        let harness = try Harness(clock: clock, drainTime: .milliseconds(100))
         let start = harness.memory.health.revision
         harness.store.fail(puts: .silenceAfterwards)
-        _ = try await harness.withdrawing {
+        try await harness.withdrawing(clock, .milliseconds(100)) {
             try await harness.untilPublished()
             harness.store.fail()
         }
@@ -166,9 +167,10 @@ import Testing
 
     /// A key that somebody changed by hand in our last seconds must not stay for ever, pointing at nobody.
     @Test func aKeyChangedByHandGoesToo() async throws {
-        let harness = try Harness()
+        let clock = ManualClock()
+        let harness = try Harness(clock: clock, drainTime: .milliseconds(100))
         let start = harness.memory.health.revision
-        _ = try await harness.withdrawing {
+        try await harness.withdrawing(clock, .milliseconds(100)) {
             try await harness.untilPublished()
             try await eventually { harness.log.count(of: "registered") == 1 }
             try await harness.put(node: nil)

@@ -18,11 +18,12 @@ extension SocketSuites {
                 var served = try (0..<4).map { _ in try backend.accept() }
                 try eventually("a pause") { relay.events().contains(.acceptPaused(errorNumber: 0)) }
                 #expect(!backend.hasClient(within: .milliseconds(300)))
-                #expect(relay.engine.statistics().openConnections == 4)
+                // Who was refused had a place for a moment.
+                try eventually("no more than four") { relay.engine.statistics().openConnections == 4 }
                 // Each end makes room for one of those who wait.
                 for _ in 0..<6 {
                     served.removeFirst().reset()
-                    #expect(backend.hasClient(within: .seconds(2)))
+                    #expect(backend.hasClient(within: .seconds(10)))
                     served.append(try backend.accept())
                 }
                 for socket in served { socket.reset() }
@@ -94,7 +95,7 @@ extension SocketSuites {
                 let begin = ContinuousClock.now
                 for _ in 0..<20 { try backend.accept().send("x") }
                 for client in clients { #expect(try client.receiveText(1) == "x") }
-                #expect(ContinuousClock.now - begin < .seconds(3))
+                #expect(ContinuousClock.now - begin < .seconds(5))
                 try eventually("accepting again") { relay.events().contains(.acceptResumed) }
                 #expect(relay.totals.failedConnects == 0)
             }

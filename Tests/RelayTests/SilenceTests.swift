@@ -80,14 +80,14 @@ extension SocketSuites {
         @Test func readersThatStopKeepNoPipes() async throws {
             let splicing = SplicePolicy(maxPipes: 2, pipeBytes: 65_536, fullReads: 0)
             // Late enough for the sockets to be full before it.
-            let policy = DeadPeerPolicy(firstLook: .seconds(5), interval: .milliseconds(500), patience: .seconds(30))
+            let policy = DeadPeerPolicy(firstLook: .seconds(10), interval: .milliseconds(500), patience: .seconds(30))
             try await withRelay(splicing: splicing, limits: ConnectionLimits(deadPeer: policy)) { relay in
                 let backend = try TestBackend()
                 relay.apply(backend)
                 let pairs = try (0..<2).map { _ in try relay.connectedPair(to: backend) }
                 let patterns = [Pattern(seed: 51), Pattern(seed: 52)]
                 let written = try zip(pairs, patterns).map { try $1.sendUntilFull(on: $0.backend).0 }
-                #expect(relay.engine.statistics().openPipes == 2, "both are stuck with a pipe")
+                try eventually("both are stuck with a pipe") { relay.engine.statistics().openPipes == 2 }
                 let promised = policy.firstLook + policy.interval
                 try eventually("the pipes come back", within: promised * 3) {
                     relay.engine.statistics().openPipes == 0
@@ -101,16 +101,17 @@ extension SocketSuites {
         }
 
         @Test func idleConnectionIsEndedAndABusyOneIsNot() async throws {
-            let limit = Duration.seconds(1)
+            let limit = Duration.seconds(2)
             try await withRelay(limits: ConnectionLimits(idle: limit)) { relay in
                 let backend = try TestBackend()
                 relay.apply(backend)
+                let opening = ContinuousClock.now
                 let (busy, busyServed) = try relay.connectedPair(to: backend)
                 let (idle, idleServed) = try relay.connectedPair(to: backend)
                 let begin = ContinuousClock.now
                 let ending = Beside {
                     let ends = (try idle.end(), try idleServed.end())
-                    return (ends, ContinuousClock.now - begin)
+                    return (ends, ContinuousClock.now)
                 }
                 // One direction only: its bytes speak for the connection.
                 while ContinuousClock.now - begin < limit * 3 {
@@ -118,10 +119,10 @@ extension SocketSuites {
                     #expect(try busyServed.receiveText(1) == ".")
                     usleep(50_000)
                 }
-                let (ends, duration) = try ending.join()
-                print("idle connection ended after \(duration), limit \(limit)")
+                let (ends, ended) = try ending.join()
+                print("idle connection ended after \(ended - begin), limit \(limit)")
                 #expect(ends == (.reset, .reset))
-                #expect(duration >= limit && duration < limit * 3)
+                #expect(ended - opening >= limit && ended - begin < limit * 3)
                 #expect(try relay.awaitEnds(1).first?.reason == .idleLimit)
                 #expect(try busy.end() == .reset)
                 #expect(try relay.awaitEnds(2).map(\.reason) == [.idleLimit, .idleLimit])
@@ -129,7 +130,8 @@ extension SocketSuites {
         }
 
         @Test func halfClosedConnectionHasALimitOfItsOwn() async throws {
-            let limits = ConnectionLimits(idle: .seconds(60), halfClosed: .seconds(1))
+            let limit = Duration.seconds(2)
+            let limits = ConnectionLimits(idle: .seconds(60), halfClosed: limit)
             try await withRelay(limits: limits) { relay in
                 let backend = try TestBackend()
                 relay.apply(backend)
@@ -139,7 +141,7 @@ extension SocketSuites {
                 #expect(try served.receive().isEmpty)
                 let begin = ContinuousClock.now
                 // An answer that goes on is no silence.
-                for _ in 0..<20 {
+                while ContinuousClock.now - begin < limit * 2 {
                     try served.send(".")
                     #expect(try client.receiveText(1) == ".")
                     usleep(100_000)
@@ -147,8 +149,8 @@ extension SocketSuites {
                 #expect(relay.ends.isEmpty)
                 let silent = ContinuousClock.now
                 #expect(try client.end() == .reset)
-                print("half-closed connection ended after \(ContinuousClock.now - silent), limit 1 s")
-                #expect(silent - begin > .seconds(2) && ContinuousClock.now - silent < .seconds(3))
+                print("half-closed connection ended after \(ContinuousClock.now - silent), limit \(limit)")
+                #expect(ContinuousClock.now - silent < limit * 3)
                 #expect(try relay.awaitEnds(1).map(\.reason) == [.halfClosedLimit])
                 try open.send("!")
                 #expect(try openServed.receiveText(1) == "!")

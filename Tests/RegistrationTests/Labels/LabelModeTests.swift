@@ -369,6 +369,7 @@ import Testing
             harness.list(all: containers)
             try await eventually { try await services(harness).count == 300 }
             #expect(harness.prober.asked.count == 300)
+            try await harness.untilSaid("registered", 300)
             #expect(harness.log.count(of: "registered") == 300)
         }
     }

@@ -96,7 +96,7 @@ func settledDescriptors() async throws -> [Int32] {
             let current = try openDescriptors()
             equal = current == last ? equal + 1 : 0
             last = current
-            return equal == 50
+            return equal == 500
         }
         return last
     }
