@@ -50,7 +50,7 @@ struct ColdStartTests {
             try await eventually("served from what was known", within: Self.promise, since: begun) {
                 try await servedBy(proxy.endpoint) == "A"
             }
-            let line = try #require(proxy.process.lines(containing: Self.tookUp).first)
+            let line = try await proxy.process.firstLine(containing: Self.tookUp)
             let fields = LogFields(line.text)
             #expect(fields["instances"] == "1" && fields["saved"] != nil && fields["age"] != nil, "\(line.text)")
 

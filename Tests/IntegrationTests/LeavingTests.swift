@@ -230,18 +230,19 @@ struct LeavingTests {
             let lease = try await cluster[0].grantLease(5)
             try await cluster[0].putInstance("/services/web/a", backend.endpoint, lease: lease)
             try await waitFor("A") { try await servedBy(proxy.endpoint) == "A" }
+            let past = try await proxy.pastOutages()
             try await cluster[1].kill()
             let killed = ContinuousClock.now
             // A watch that asks for a leader ends 3 election times after the last (docs/promises.md, "When etcd is in trouble").
             try await eventually("rule 4: no leader noticed", within: .seconds(8), since: killed) {
-                proxy.count(of: "knowledge is stale") == 1
+                proxy.count(of: Proxy.stale) == past + 1
             }
             // Nobody can end the lease without a leader, however long it is over.
             try await Task.sleep(until: killed + .seconds(12))
             for _ in 0..<5 { #expect(try await servedBy(proxy.endpoint) == "A") }
             try await cluster[1].start(awaitHealth: false)
             try await eventually("rule 4: a leader again", within: .seconds(8)) {
-                proxy.count(of: "knowledge is fresh again") == 1
+                proxy.count(of: Proxy.fresh) == past + 1
             }
         }
     }

@@ -8,8 +8,8 @@ import Testing
 /// etcd away: knowledge grows old, traffic goes on.
 @Suite(.tags(.integration), .untilHung)
 struct OutageTests {
-    private static let stale = "knowledge is stale"
-    private static let fresh = "knowledge is fresh again"
+    private static let stale = Proxy.stale
+    private static let fresh = Proxy.fresh
 
     @Test func trafficGoesOnWhileEtcdIsStoppedForAMinute() async throws {
         try await withStage(.waiting) { stage in
@@ -20,21 +20,20 @@ struct OutageTests {
             let proxy = try await stage.proxy("web", etcd: etcd)
             try await waitFor("both") { try await serves(proxy.endpoint, exactly: ["A", "B"], window: 4) }
 
-            // A busy machine may have let etcd be silent for a moment before.
-            let (stale, fresh) = (proxy.count(of: Self.stale), proxy.count(of: Self.fresh))
+            let past = try await proxy.pastOutages()
             let loop = try await withClientLoop(to: proxy.endpoint) { loop in
                 try await etcd.stop()
                 let stopped = ContinuousClock.now
                 try await eventually("stale knowledge said", within: .seconds(5), since: stopped) {
-                    proxy.count(of: Self.stale) == stale + 1
+                    proxy.count(of: Self.stale) == past + 1
                 }
                 let line = try #require(proxy.process.lines(containing: Self.stale).last)
                 #expect(LogFields(line.text)["since"] != nil, "since when: \(line.text)")
                 try await Task.sleep(until: stopped + .seconds(60))
-                #expect(proxy.count(of: Self.stale) == stale + 1 && proxy.count(of: Self.fresh) == fresh)
+                #expect(proxy.count(of: Self.stale) == past + 1 && proxy.count(of: Self.fresh) == past)
                 try await etcd.start()
                 try await eventually("fresh knowledge said", within: .seconds(6)) {
-                    proxy.count(of: Self.fresh) == fresh + 1
+                    proxy.count(of: Self.fresh) == past + 1
                 }
                 return loop
             }
@@ -53,16 +52,16 @@ struct OutageTests {
             let backend = try await stage.backend(Backend.naming("A"))
             try await etcd.putInstance("/services/web/a", backend.endpoint)
             let proxy = try await stage.proxy("web", etcd: etcd)
-            let (stale, fresh) = (proxy.count(of: Self.stale), proxy.count(of: Self.fresh))
+            let past = try await proxy.pastOutages()
             try etcd.pause()
             // Ping 10 s + time-out 5 s (docs/promises.md, "When etcd is in trouble"), and 2 s for an attempt to connect anew.
             try await eventually("hanging etcd noticed", within: .seconds(17)) {
-                proxy.count(of: Self.stale) == stale + 1
+                proxy.count(of: Self.stale) == past + 1
             }
             #expect(try await servedBy(proxy.endpoint) == "A")
             try etcd.resume()
             try await eventually("etcd back after it hung", within: .seconds(6)) {
-                proxy.count(of: Self.fresh) == fresh + 1
+                proxy.count(of: Self.fresh) == past + 1
             }
         }
     }

@@ -74,11 +74,13 @@ struct QueryWatchTests {
             let frames = terminal.lines.count
             try registrator.process.terminate()
             try await registrator.process.end()
-            // The frame after it has its headings, and nobody below them.
+            // A frame after it has its headings, and nobody below them. It is whole when the next has begun.
             try await waitFor("a frame without it") {
                 let lines = terminal.lines.dropFirst(frames)
-                guard let heading = lines.lastIndex(where: { $0.text.contains("NODE") }) else { return false }
-                return !lines[heading...].contains { $0.text.contains("hostA") }
+                guard let next = lines.lastIndex(where: { $0.text.contains("last change") }),
+                    let heading = lines[..<next].lastIndex(where: { $0.text.contains("NODE") })
+                else { return false }
+                return !lines[heading..<next].contains { $0.text.contains("hostA") }
             }
         }
     }

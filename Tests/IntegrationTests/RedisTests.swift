@@ -40,16 +40,28 @@ struct RedisTests {
     @Test func aRedisThatRestartsWithinTheRetryTimeCostsNoError() async throws {
         try await withStage { stage in
             let etcd = try await stage.etcd()
-            let redis = try await stage.redis()
+            var redis = try await stage.redis()
             _ = try await stage.register("redis-A", redis.endpoint, etcd: etcd)
             let proxy = try await stage.proxy("redis-A", etcd: etcd)
-            #expect(try await RedisProcess.ask("PING", at: proxy.endpoint) == "PONG")
-            try await redis.process.killAndWait()
-            // Asked while nobody is there; answered by the one that comes.
-            async let answer = RedisProcess.ask("PING", at: proxy.endpoint)
-            _ = try await stage.redis(port: redis.endpoint.port)
-            #expect(try await answer == "PONG")
+            for attempt in 1...3 {
+                #expect(try await RedisProcess.ask("PING", at: proxy.endpoint) == "PONG")
+                try await redis.process.killAndWait()
+                let down = ContinuousClock.now
+                // Asked while nobody is there; answered by the one that comes.
+                async let asked = Self.answer(at: proxy.endpoint)
+                redis = try await stage.redis(port: redis.endpoint.port)
+                let took = ContinuousClock.now - down
+                let answer = await asked
+                // A client is kept for 5 s: where Redis takes so long to start, it shows nothing.
+                if took > .seconds(4) && attempt < 3 { continue }
+                #expect(try answer.get() == "PONG", "down for \(took.milliseconds) ms")
+                break
+            }
         }
+    }
+
+    private static func answer(at endpoint: Endpoint) async -> Result<String?, any Error> {
+        do { return .success(try await RedisProcess.ask("PING", at: endpoint)) } catch { return .failure(error) }
     }
 
     @Test func aPipelineComesBackWholeAndInOrder() async throws {

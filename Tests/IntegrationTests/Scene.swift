@@ -23,6 +23,18 @@ struct Proxy: Sendable {
 
     /// How often it has logged a message since it started.
     func count(of message: String) -> Int { process.lines(containing: message).count }
+
+    static let stale = "knowledge is stale"
+    static let fresh = "knowledge is fresh again"
+
+    /// Waits until every outage is over that it has told of: a busy machine may have let etcd be silent for a moment.
+    /// - Returns: how many there were, of each of which it has said both.
+    func pastOutages() async throws -> Int {
+        try await waitForValue("knowledge to be fresh") {
+            let (stale, fresh) = (count(of: Self.stale), count(of: Self.fresh))
+            return stale == fresh ? stale : nil
+        }
+    }
 }
 
 /// A registrator and the key that it keeps.

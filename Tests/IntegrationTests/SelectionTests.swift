@@ -20,8 +20,10 @@ struct SelectionTests {
             let zone = try await stage.backend(Backend.naming("zone"))
             let far = try await stage.backend(Backend.naming("far"))
             let last = try await stage.backend(Backend.naming("last"))
-            _ = try await stage.register("web", near.endpoint, etcd: etcd, node: "hostA", ["--zone", "eu"])
-            _ = try await stage.register("web", zone.endpoint, etcd: etcd, node: "hostB", ["--zone", "eu"])
+            let registrators = [
+                try await stage.register("web", near.endpoint, etcd: etcd, node: "hostA", ["--zone", "eu"]),
+                try await stage.register("web", zone.endpoint, etcd: etcd, node: "hostB", ["--zone", "eu"]),
+            ]
             try await etcd.putInstance("/services/web/far", far.endpoint)
             try await etcd.putInstance("/services/web/last", last.endpoint, more: #","priority":9"#)
             let preferring = ["--node", "hostA", "--prefer", "same-node,zone=eu", "--hold", "0"]
@@ -39,8 +41,9 @@ struct SelectionTests {
                 try await onlyServed(by: "zone", "the one in this zone")
                 #expect(loop.failures.isEmpty)
             }
-            try await etcd.delete("/services/web/hostB:\(zone.endpoint.address):\(zone.endpoint.port)")
-            try await etcd.delete("/services/web/hostA:\(near.endpoint.address):\(near.endpoint.port)")
+            // Each would find its key gone at its next look, and put it again.
+            for registrator in registrators { try await registrator.process.killAndWait() }
+            for registrator in registrators.reversed() { try await etcd.delete(registrator.key) }
             try await onlyServed(by: "far", "the one elsewhere")
             try await etcd.delete("/services/web/far")
             try await onlyServed(by: "last", "the last resort")

@@ -29,7 +29,9 @@ struct EtcdHistoryTests {
             }
             #expect(traffic.failures.isEmpty)
             // What changed in the meantime, and nothing that stayed.
-            let reset = try #require(scene.mirror.resets.dropFirst().first)
+            let reset = try await waitForValue("a line of the second listing") {
+                scene.mirror.resets.dropFirst().first
+            }
             #expect(reset.upserts == 6 && reset.removes == 3, "\(reset)")
             #expect(scene.mirror.resets.count == 2)
         }

@@ -50,12 +50,18 @@ struct EtcdIdentityTests {
                     "--etcd-cert", certificates.path("client.pem"), "--etcd-key", certificates.path("client.key"),
                 ]
             }
-            let check = try await cluster.runLegation(["check-etcd"] + arguments, within: .seconds(60))
-            #expect(check.status == .code(1))
-            for member in cluster.members {
-                let said = check.output.split(separator: "\n").first { $0.hasPrefix("endpoint \(member.url) ") }
-                for words in wrong.says { #expect(said?.contains(words) == true, "\(check)") }
+            // A member accepts some time before it serves.
+            let check: Outcome = try await waitForValue("each member to say it", within: .seconds(60)) {
+                let check = try await cluster.runLegation(["check-etcd"] + arguments, within: .seconds(60))
+                let lines = check.output.split(separator: "\n")
+                let areRight = cluster.members.allSatisfy { member in
+                    let said = lines.first { $0.hasPrefix("endpoint \(member.url) ") }
+                    return wrong.says.allSatisfy { said?.contains($0) == true }
+                }
+                guard areRight else { throw Unexpected("\(check)") }
+                return check
             }
+            #expect(check.status == .code(1))
             // A daemon says it too, once, and goes on trying.
             let daemon = try await cluster.legation(
                 ["proxy", "--bind", "127.0.0.1", "--start-empty"] + arguments + ["web:0"])

@@ -16,6 +16,10 @@ struct EtcdPartitionTests {
                 try await allMembersAreOutOfReach(scene)
             }
             #expect(traffic.failures.isEmpty)
+            // Its file may be seen before its lines.
+            try await waitFor("lines of all puts") {
+                scene.mirror.revisionsOfPuts(below: "/services/other/").count >= 40
+            }
             // One listing at the start; all else came as changes, each revision once and in order.
             #expect(scene.mirror.resets.count == 1, "\(scene.mirror.resets)")
             let revisions = scene.mirror.revisionsOfPuts(below: "/services/other/")

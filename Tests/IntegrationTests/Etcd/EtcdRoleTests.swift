@@ -47,6 +47,7 @@ struct EtcdRoleTests {
             try await eventually("F14: the proxy after the grant (\(version))", within: .seconds(36), since: granted) {
                 try await scene.cluster.names(behind: proxy) == ["B"]
             }
+            try await proxy.process.firstLine(containing: "registry readable again")
             #expect(proxy.count(of: "registry readable again") == 1)
             try await scene.cluster.awaitEqualHashes(as: scene.root)
         }

@@ -93,6 +93,10 @@ struct EtcdTokenTests {
                 try await mirror.converges(
                     "F13: restarted \(round) (\(version))", with: scene.root, within: .seconds(6), since: served)
             }
+            // Its file may be seen before its lines.
+            try await waitFor("lines of all puts") {
+                mirror.revisionsOfPuts(below: "/services/other/").count >= revisions.count
+            }
             #expect(mirror.revisionsOfPuts(below: "/services/other/") == revisions, "each once, in order")
             #expect(mirror.resets.count == 1, "resumed, not listed anew: \(mirror.resets)")
             #expect(try mirror.state().reconnects >= 2)

@@ -15,7 +15,7 @@ struct LabArticleTests {
                 Command(
                     "\(PackageRoot.path)/Scripts/demo-article", [form],
                     environment: ["LEGATION_BINARY": try LegationBinary.path], grace: .seconds(10)))
-            #expect(try await demo.end(within: .seconds(180)) == .code(0), "\(demo.output)")
+            #expect(try await demo.end(within: .seconds(600)) == .code(0), "\(demo.output)")
             report(.now - begun, "the article by \(form), beside every other test", promise: .seconds(60))
             #expect(demo.leftBehind.isEmpty)
             try Self.check(demo.output, form: form)
@@ -62,7 +62,7 @@ struct LabArticleTests {
                 Command(
                     "\(PackageRoot.path)/Scripts/demo-article", ["link"],
                     environment: ["BREAK": part, "LEGATION_BINARY": try LegationBinary.path], grace: .seconds(10)))
-            let status = try await demo.end(within: .seconds(180))
+            let status = try await demo.end(within: .seconds(600))
             #expect(status == .code(1), "\(demo.lastLines())")
             #expect(demo.output.contains("BREAK: ") && demo.output.contains("NOT TRUE: "), "\(demo.lastLines())")
             #expect(demo.leftBehind.isEmpty)

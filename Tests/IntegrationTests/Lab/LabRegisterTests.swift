@@ -30,7 +30,7 @@ struct LabRegisterTests {
             let key = "/services/redis-A/\(host.address):redis:6379"
             try await lab.awaits(key, at: redis)
             #expect(try await lab.key(key)?.json["node"] as? String == "\(host.address)")
-            try await host.docker("stop", "-t", "5", "registrator")
+            try await host.docker("stop", "-t", "30", "registrator")
             #expect(try await host.docker("inspect", "-f", "{{.State.ExitCode}}", "registrator") == "0")
             #expect(try await lab.keys("/services").isEmpty)
         }

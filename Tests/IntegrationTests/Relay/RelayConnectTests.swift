@@ -20,15 +20,19 @@ struct RelayConnectTests {
             let forward = try await faults.forward([first.endpoint, second.endpoint])
             let round = { @Sendable in try ClientLoop.round(to: forward.endpoint) }
             try await withArrivals(perSecond: 50, in: faults.network, round) { arrivals in
-                try await waitFor("the first target") { arrivals.rounds.contains { $0.name == "first" } }
+                try await waitFor("clients of the first target") {
+                    arrivals.rounds.count { $0.name == "first" } >= 50
+                }
+                // What a client costs on this machine, as it is now.
+                let before = arrivals.rounds.medianTime
                 try await arrivals.betweenRounds { try await faults.refuse(first.endpoint) }
                 let refused = ContinuousClock.now
                 try await waitFor("a hundred clients") { arrivals.rounds(from: refused).count >= 100 }
                 let rounds = arrivals.rounds(from: refused)
                 report(rounds.medianTime, "D1: a client whose first instance refuses", promise: .milliseconds(5))
                 // Neither an attempt's time nor a pause between rounds of attempts.
-                #expect(rounds.medianTime < .milliseconds(100))
-                #expect(rounds.longestTime < .seconds(2))
+                #expect(rounds.medianTime < before + .milliseconds(100))
+                #expect(rounds.longestTime < Self.allAttempts)
                 #expect(rounds.share(of: "second") == 1)
                 #expect(try await faults.callers(of: first.endpoint) > 0)
                 #expect(arrivals.failures.isEmpty)
@@ -40,7 +44,7 @@ struct RelayConnectTests {
     @Test(.row("D1")) func aRedisThatIsDownForASecondUnderLoadCostsNoConnect() async throws {
         try await withStage { stage in
             let etcd = try await stage.etcd()
-            let redis = try await stage.redis()
+            var redis = try await stage.redis()
             try await etcd.putInstance("/services/redis-A/one", redis.endpoint)
             let proxy = try await stage.proxy("redis-A", etcd: etcd)
             let ping = { @Sendable in
@@ -50,21 +54,28 @@ struct RelayConnectTests {
                 }
                 return answer
             }
-            try await withArrivals(perSecond: 200, ping) { arrivals in
-                try await waitFor("some clients") { arrivals.rounds.count >= 100 }
-                try await arrivals.betweenRounds { try await redis.process.killAndWait() }
-                let down = ContinuousClock.now
-                try await Task.sleep(until: down + .seconds(1))
-                _ = try await stage.redis(port: redis.endpoint.port)
-                let up = ContinuousClock.now
-                try await waitFor("clients of the new one") { arrivals.rounds(from: up).count >= 200 }
+            for attempt in 1...3 {
+                let running = redis
+                let (arrivals, down, up) = try await withArrivals(perSecond: 200, ping) { arrivals in
+                    try await waitFor("some clients") { arrivals.rounds.count >= 100 }
+                    try await arrivals.betweenRounds { try await running.process.killAndWait() }
+                    let down = ContinuousClock.now
+                    try await Task.sleep(until: down + .seconds(1))
+                    redis = try await stage.redis(port: running.endpoint.port)
+                    let up = ContinuousClock.now
+                    try await waitFor("clients of the new one") { arrivals.rounds(from: up).count >= 200 }
+                    return (arrivals, down, up)
+                }
                 let waited = arrivals.rounds(from: down, to: up)
                 print(
                     "Redis down for \((up - down).milliseconds) ms: \(waited.count) clients came meanwhile,",
                     "the longest waited \(waited.longestTime.milliseconds) ms; \(arrivals.failures.count) failed")
+                // Where Redis takes so long to start, its clients' time is over.
+                if up - down > Self.allAttempts - .seconds(1) && attempt < 3 { continue }
                 #expect(waited.count >= 150, "clients at 200/s")
                 #expect(arrivals.failures.isEmpty)
                 #expect(arrivals.rounds.allSatisfy { $0.name == "PONG" })
+                break
             }
         }
     }

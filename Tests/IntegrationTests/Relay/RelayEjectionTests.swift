@@ -102,17 +102,18 @@ struct RelayEjectionTests {
                 try await waitFor("failures of all three") {
                     try await bad.asyncMap { try await faults.callers(of: $0) }.allSatisfy { $0 >= Ejection.failures }
                 }
-                let third = try await bad.asyncMap { try await faults.calls(of: $0)[Ejection.failures - 1] }
+                // From now on nobody's third attempt is still to come.
+                let over = ContinuousClock.now + Self.untilNext
+                try await waitFor("the time out of use to be over", within: Self.untilNext * 3) {
+                    arrivals.rounds.last.map { $0.at > over } == true
+                }
+                let calls = try await faults.calls(ofEach: bad)
+                let third = calls.map { $0[Ejection.failures - 1] }
                 // All of these attempts have failed, and nobody comes back yet.
                 let begin = (third.max() ?? .now) + .milliseconds(1500)
                 let end = (third.min() ?? .now) + Self.untilNext
                 try #require(end - begin > .milliseconds(1500), "they failed one after the other: \(third)")
-                try await waitFor("that to be over", within: Self.untilNext * 3) {
-                    arrivals.rounds.last.map { $0.at > end } == true
-                }
-                let attempts = try await bad.asyncMap { endpoint in
-                    try await faults.calls(of: endpoint).count { $0 > begin && $0 < end }
-                }.sorted()
+                let attempts = calls.map { calls in calls.count { $0 > begin && $0 < end } }.sorted()
                 print("D5: attempts at three silent of five in \((end - begin).milliseconds) ms: \(attempts)")
                 // Of 20 clients a second the third has a third; one or two may have been on their way to the others.
                 #expect(attempts[1] <= 2, "two are out of use")
