@@ -8,7 +8,6 @@ import time
 from cluster_faults import ClusterFaults
 from other_faults import BY_HAND, OWN, SERVICE_PREFIX, OtherFaults
 from parts import Failure, text
-from traffic import SLOW_SECONDS
 
 
 class Faults(ClusterFaults, OtherFaults):
@@ -107,7 +106,8 @@ class Faults(ClusterFaults, OtherFaults):
 
     def insist(self, method, body, done=""):
         """Asks until it is answered; an error that contains `done` says that an earlier try was not in vain."""
-        deadline = time.monotonic() + 20
+        # As `heal`: a lost quorum has to come back before anybody is answered.
+        deadline = time.monotonic() + 40
         while True:
             try:
                 return self.cluster.call(method, body)
@@ -130,7 +130,8 @@ class Faults(ClusterFaults, OtherFaults):
 
     def explains(self, begun, ended):
         """Whether a Redis was killed in the time of a request, which saw that at once."""
-        return ended - begun < SLOW_SECONDS and any(begun <= to and ended >= since for since, to in self.kills)
+        is_slow = self.soak.standstill.is_slow(begun, ended)
+        return not is_slow and any(begun <= to and ended >= since for since, to in self.kills)
 
     def summary(self):
         return ", ".join(f"{count} × {name}" for name, count in sorted(self.counts.items()))

@@ -31,12 +31,15 @@ class Costs:
             client.go_on()
         return figures
 
+    def lacks_faults(self):
+        """One that needs more than its 5 s keeps others waiting, but not half of all."""
+        return sum(self.faults.counts.values()) < self.seconds / self.every / 2
+
     def check_faults(self):
         """They came, and did something."""
         print(f"soak: faults: {self.faults.summary()}")
-        # One that needs more than its 5 s keeps others waiting, but not half of all.
-        if (count := sum(self.faults.counts.values())) < self.seconds / self.every / 2:
-            raise Failure(f"only {count} faults in {self.seconds} s")
+        if self.lacks_faults():
+            raise Failure(f"only {sum(self.faults.counts.values())} faults, in twice {self.seconds} s")
         if harmless := [fault for fault, packets in self.faults.dropped.items() if packets == 0]:
             raise Failure(f"not one packet was dropped by: {', '.join(harmless)}")
 
