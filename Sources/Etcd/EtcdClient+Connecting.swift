@@ -70,7 +70,7 @@ extension EtcdClient {
     /// The first question on a connection: who are you, do you have a leader, which history do you keep?
     private func greet(_ connection: EtcdConnection) async throws {
         try await awaitToken(of: connection)
-        let status: MemberStatus
+        var status: MemberStatus
         do {
             status = try await caughtUpStatus(of: connection)
         } catch let error as EtcdError where error.code == .permissionDenied || error.code == .unauthenticated {
@@ -79,7 +79,13 @@ extension EtcdClient {
             use(connection)
             return tell(action, failure: nil, endpoint: connection.endpoint)
         }
-        if status.leader == 0, hasAlternatives { try await answerReaders(on: connection) }
+        if status.leader == 0, hasAlternatives {
+            try checkVersion(status, of: connection.endpoint)
+            // What is read from it meanwhile is no news.
+            knowledgeState.withLock { $0.disconnected(now: .now) }
+            // It may have found a leader since.
+            if try await answerReaders(on: connection) { status = try await caughtUpStatus(of: connection) }
+        }
         try check(status, of: connection.endpoint)
         let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
         if status.leader == 0 { connection.doubtLeader() }
@@ -137,6 +143,10 @@ extension EtcdClient {
         // Alone, either may still answer what any member may.
         if hasAlternatives, status.leader == 0 { throw EtcdError(.unavailable, "\(endpoint) has no leader") }
         if hasAlternatives, status.isLearner { throw EtcdError(.unavailable, "\(endpoint) is a learner") }
+        try checkVersion(status, of: endpoint)
+    }
+
+    private func checkVersion(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
         if let minimum = configuration.minimumVersion, EtcdVersion(status.version).map({ $0 < minimum }) ?? true {
             throw EtcdError(
                 .unavailable, "\(endpoint) is etcd \(status.version); \(minimum) is the oldest that is used")

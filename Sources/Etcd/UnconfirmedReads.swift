@@ -17,21 +17,26 @@ struct UnconfirmedReads: Equatable {
 }
 
 extension EtcdClient {
-    /// Between two looks; also what a reader has for its next question, so that one after the other finds the member.
+    /// Between two looks; also what a reader has at least for its next question, so that one after the other finds the
+    /// member.
     private static let readerInterval = Duration.milliseconds(50)
 
     /// Lets a member without a leader answer those who ask for what any member knows, before it is left for the next.
-    func answerReaders(on connection: EtcdConnection) async throws {
+    /// - Returns: whether anybody asked.
+    func answerReaders(on connection: EtcdConnection) async throws -> Bool {
         readable.put(connection)
         defer { readable.clear(after: nil) }
         // Another member may have a leader meanwhile.
         let end = ContinuousClock.now + configuration.attemptTimeout
-        var last = unconfirmedReads.withLock { $0 }
+        let first = unconfirmedReads.withLock { $0 }
+        var last = first
         while ContinuousClock.now < end {
             let now = unconfirmedReads.withLock { $0 }
-            if now.underWay == 0, now.begun == last.begun { return }
+            // Idle at two looks in a row: nobody asked in between, or is about to.
+            if now.underWay == 0, now == last { break }
             last = now
             try await Task.sleep(for: Self.readerInterval)
         }
+        return first.underWay > 0 || last.begun > first.begun
     }
 }
