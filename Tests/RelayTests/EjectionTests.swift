@@ -12,6 +12,8 @@ extension SocketSuites {
     @Suite struct EjectionTests {
         /// Short enough to see an instance come back, at once with all of its share.
         private static let brief = EjectionPolicy(base: .milliseconds(400), slowStart: .zero)
+        /// Longer than any test: whoever is out stays out.
+        private static let long = EjectionPolicy(base: .seconds(60))
         private static let quick = RetryPolicy(attemptTimeout: .milliseconds(100))
 
         private func serve(_ relay: RelayFixture, by backend: TestBackend) throws {
@@ -124,7 +126,7 @@ extension SocketSuites {
         }
 
         @Test func oneThatAnswersNoSYNCostsThreeAttempts() async throws {
-            try await withRelay(retry: Self.quick) { relay in
+            try await withRelay(retry: Self.quick, ejection: Self.long) { relay in
                 let (mute, good) = (try MuteBackend(), try TestBackend())
                 relay.apply([mute.endpoint, good.endpoint])
                 for _ in 0..<12 { try serve(relay, by: good) }
@@ -134,7 +136,7 @@ extension SocketSuites {
 
         /// Whatever happens, half of a service is used; and who waits long enough is tried with the others, too.
         @Test func halfOfAServiceStaysInUse() async throws {
-            try await withRelay { relay in
+            try await withRelay(ejection: Self.long) { relay in
                 let good = try TestBackend()
                 let bad = try (0..<3).map { _ in try TestBackend.deadEndpoint() }
                 relay.apply(bad + [good.endpoint])

@@ -18,6 +18,11 @@ extension SocketSuites {
                 let length = 64 << 20
                 let (up, down) = (Pattern(seed: 1), Pattern(seed: 2))
                 let threads = [
+                    // Looked at meanwhile: a pipe that nobody needs goes after a second.
+                    Beside {
+                        guard splicing != .off else { return }
+                        try eventually("a pipe", within: .seconds(60)) { relay.engine.statistics().openPipes > 0 }
+                    },
                     Beside { try up.send(length, on: client) }, Beside { try down.send(length, on: served) },
                     Beside { try up.expect(length, on: served) }, Beside { try down.expect(length, on: client) },
                 ]
@@ -30,7 +35,7 @@ extension SocketSuites {
                 #expect(end.client?.address == .loopbackV4)
                 #expect(relay.totals.bytesFromClients == UInt64(length))
                 #expect(relay.totals.bytesFromBackends == UInt64(length))
-                #expect((relay.engine.statistics().openPipes > 0) == (splicing != .off))
+                if splicing == .off { #expect(relay.engine.statistics().openPipes == 0) }
             }
         }
 

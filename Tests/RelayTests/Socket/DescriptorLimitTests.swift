@@ -31,10 +31,4 @@ import Testing
         // Descriptors that are not there cannot be asked for.
         #expect(DescriptorLimit.connections(descriptors: 20_000, wanted: 200_000) == 9_840)
     }
-
-    @Test func softLimitIsRaisedToTheHardOne() throws {
-        let raised = try DescriptorLimit.raise()
-        #expect(raised >= 1_024)
-        #expect(try DescriptorLimit.raise() == raised)
-    }
 }
