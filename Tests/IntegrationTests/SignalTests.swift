@@ -65,7 +65,10 @@ struct SignalTests {
             let live = try await Self.open(relay)
             try relay.process.terminate()
             try await waitFor("it to stop accepting") { try await isReset(relay.endpoint) }
-            try await Self.terminateAgain(relay.process, "\(kind) ends on a second signal", within: .seconds(1))
+            try relay.process.terminate()
+            try await eventually("\(kind) ends on a second signal", within: .seconds(1)) {
+                relay.process.exitStatus != nil
+            }
             #expect(relay.process.exitStatus == .code(0))
             #expect(try await Self.failure(of: live)?.isReset == true)
         }
@@ -80,8 +83,10 @@ struct SignalTests {
             try await waitFor("draining") {
                 try await etcd.key(registrator.key)?.json["state"] as? String == "draining"
             }
-            try await Self.terminateAgain(
-                registrator.process, "register ends on a second signal", within: .seconds(2))
+            try registrator.process.terminate()
+            try await eventually("register ends on a second signal", within: .seconds(2)) {
+                registrator.process.exitStatus != nil
+            }
             // What it leaves undone, the lease's end will do.
             let status = registrator.process.exitStatus
             #expect(status == .code(0) || status == .code(1), "\(String(describing: status))")
@@ -160,21 +165,6 @@ struct SignalTests {
         let etcd = try await stage.etcd()
         try await etcd.putInstance("/services/web/it", backend.endpoint)
         return (try await stage.proxy("web", etcd: etcd, more), backend)
-    }
-
-    /// Sends the second signal and waits for the end. Two that come before a busy process has heard of the first are one
-    /// to it, so it is sent again each second.
-    private static func terminateAgain(
-        _ process: ProcessUnderTest, _ what: String, within promise: Duration
-    ) async throws {
-        var sent: ContinuousClock.Instant?
-        try await eventually(what, within: promise) {
-            if sent.map({ ContinuousClock.now - $0 >= .seconds(1) }) ?? true {
-                try? process.terminate()
-                sent = .now
-            }
-            return process.exitStatus != nil
-        }
     }
 
     /// A connection that has carried something.
