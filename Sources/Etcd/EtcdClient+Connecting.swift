@@ -79,14 +79,14 @@ extension EtcdClient {
             use(connection)
             return tell(action, failure: nil, endpoint: connection.endpoint)
         }
+        try checkVersion(status, of: connection.endpoint)
         if status.leader == 0, hasAlternatives {
-            try checkVersion(status, of: connection.endpoint)
             // What is read from it meanwhile is no news.
             knowledgeState.withLock { $0.disconnected(now: .now) }
             // It may have found a leader since.
             if try await answerReaders(on: connection) { status = try await caughtUpStatus(of: connection) }
         }
-        try check(status, of: connection.endpoint)
+        try checkRole(status, of: connection.endpoint)
         let (action, isHistoryBroken) = knowledgeState.withLock { $0.connected(status, now: .now) }
         if status.leader == 0 { connection.doubtLeader() }
         if isHistoryBroken {
@@ -139,11 +139,10 @@ extension EtcdClient {
     private static let catchUpLimit = Duration.seconds(2)
     private static let catchUpInterval = Duration.milliseconds(100)
 
-    private func check(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
+    private func checkRole(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
         // Alone, either may still answer what any member may.
         if hasAlternatives, status.leader == 0 { throw EtcdError(.unavailable, "\(endpoint) has no leader") }
         if hasAlternatives, status.isLearner { throw EtcdError(.unavailable, "\(endpoint) is a learner") }
-        try checkVersion(status, of: endpoint)
     }
 
     private func checkVersion(_ status: MemberStatus, of endpoint: EtcdEndpoint) throws(EtcdError) {
