@@ -110,7 +110,7 @@ struct DrainTimeoutTests {
             let left = ContinuousClock.now
             try await scene.only(["B"])
             try await scene.etcd.stop()
-            try await scene.proxy.process.firstLine(containing: "knowledge is stale")
+            try await scene.proxy.process.firstLine(containing: Proxy.stale)
             try #require(ContinuousClock.now - leaving < .seconds(15), "silent in time")
             try await waitFor("longer than that time") { ContinuousClock.now - left > .seconds(17) }
             for live in scene.lives("A") { #expect(try await live.goesOn()) }

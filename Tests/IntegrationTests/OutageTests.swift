@@ -8,9 +8,6 @@ import Testing
 /// etcd away: knowledge grows old, traffic goes on.
 @Suite(.tags(.integration), .untilHung)
 struct OutageTests {
-    private static let stale = Proxy.stale
-    private static let fresh = Proxy.fresh
-
     @Test func trafficGoesOnWhileEtcdIsStoppedForAMinute() async throws {
         try await withStage(.waiting) { stage in
             let etcd = try await stage.etcd()
@@ -25,15 +22,15 @@ struct OutageTests {
                 try await etcd.stop()
                 let stopped = ContinuousClock.now
                 try await eventually("stale knowledge said", within: .seconds(5), since: stopped) {
-                    proxy.count(of: Self.stale) == past + 1
+                    proxy.count(of: Proxy.stale) == past + 1
                 }
-                let line = try #require(proxy.process.lines(containing: Self.stale).last)
+                let line = try #require(proxy.process.lines(containing: Proxy.stale).last)
                 #expect(LogFields(line.text)["since"] != nil, "since when: \(line.text)")
                 try await Task.sleep(until: stopped + .seconds(60))
-                #expect(proxy.count(of: Self.stale) == past + 1 && proxy.count(of: Self.fresh) == past)
+                #expect(proxy.count(of: Proxy.stale) == past + 1 && proxy.count(of: Proxy.fresh) == past)
                 try await etcd.start()
                 try await eventually("fresh knowledge said", within: .seconds(6)) {
-                    proxy.count(of: Self.fresh) == past + 1
+                    proxy.count(of: Proxy.fresh) == past + 1
                 }
                 return loop
             }
@@ -56,12 +53,12 @@ struct OutageTests {
             try etcd.pause()
             // Ping 10 s + time-out 5 s (docs/promises.md, "When etcd is in trouble"), and 2 s for an attempt to connect anew.
             try await eventually("hanging etcd noticed", within: .seconds(17)) {
-                proxy.count(of: Self.stale) == past + 1
+                proxy.count(of: Proxy.stale) == past + 1
             }
             #expect(try await servedBy(proxy.endpoint) == "A")
             try etcd.resume()
             try await eventually("etcd back after it hung", within: .seconds(6)) {
-                proxy.count(of: Self.fresh) == past + 1
+                proxy.count(of: Proxy.fresh) == past + 1
             }
         }
     }
@@ -88,7 +85,7 @@ struct OutageTests {
             let open = try await eager.listeningEndpoint()
             #expect(try await isReset(open))
             try await waitFor("both to say that they wait") {
-                [process, eager].allSatisfy { !$0.lines(containing: Self.stale).isEmpty }
+                [process, eager].allSatisfy { !$0.lines(containing: Proxy.stale).isEmpty }
             }
             #expect(process.lines(containing: "listening").isEmpty)
             try await etcd.start()

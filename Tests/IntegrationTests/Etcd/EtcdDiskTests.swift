@@ -31,7 +31,7 @@ struct EtcdDiskTests {
                     cluster.members.contains { $0.count(of: "no space left on device") > 0 }
                 }
                 try await eventually("F16: stale knowledge said", within: .seconds(4 + 6)) {
-                    scene.proxy.count(of: EtcdScene.stale) == past + 1
+                    scene.proxy.count(of: Proxy.stale) == past + 1
                 }
                 #expect(try scene.mirror.state().entries == known)
 
@@ -46,7 +46,7 @@ struct EtcdDiskTests {
                 try await scene.mirror.converges(
                     "F16: space again", with: cluster.members[0], within: .seconds(7), since: start)
                 try await eventually("F16: fresh knowledge said", within: .seconds(7), since: start) {
-                    scene.proxy.count(of: EtcdScene.fresh) == past + 1
+                    scene.proxy.count(of: Proxy.fresh) == past + 1
                 }
                 try await cluster.awaitEqualHashes()
             }

@@ -65,7 +65,7 @@ struct EtcdIdentityTests {
             // A daemon says it too, once, and goes on trying.
             let daemon = try await cluster.legation(
                 ["proxy", "--bind", "127.0.0.1", "--start-empty"] + arguments + ["web:0"])
-            let stale = try await daemon.firstLine(containing: EtcdScene.stale)
+            let stale = try await daemon.firstLine(containing: Proxy.stale)
             for words in wrong.says { #expect(stale.text.contains(words), "\(stale.text)") }
             #expect(daemon.exitStatus == nil)
         }

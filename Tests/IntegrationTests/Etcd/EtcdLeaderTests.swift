@@ -69,7 +69,7 @@ struct EtcdLeaderTests {
                 for member in lost { try await member.kill() }
                 // The member that is left knows that it has no leader; then each endpoint has 2 s to answer.
                 try await eventually("F3: stale knowledge said", within: Self.election + .seconds(6)) {
-                    scene.proxy.count(of: EtcdScene.stale) == past + 1
+                    scene.proxy.count(of: Proxy.stale) == past + 1
                 }
                 try await eventually("F3: stale knowledge shown", within: Self.election) {
                     try scene.mirror.state().isStale
@@ -82,7 +82,7 @@ struct EtcdLeaderTests {
                 // Backoff to 5 s, and 2 s for an attempt that began too early.
                 try await scene.mirror.converges("F3: a quorum again", with: cluster.members[0], within: .seconds(7))
                 try await eventually("F3: fresh knowledge said", within: .seconds(7), since: back) {
-                    scene.proxy.count(of: EtcdScene.fresh) == past + 1
+                    scene.proxy.count(of: Proxy.fresh) == past + 1
                 }
             }
             #expect(traffic.failures.isEmpty)

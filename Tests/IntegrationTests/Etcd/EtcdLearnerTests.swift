@@ -15,7 +15,7 @@ struct EtcdLearnerTests {
             #expect(try await cluster.member(of: mirror.process) === member)
             // While its member is away, the learner is all that there is.
             try await member.stop()
-            try await mirror.process.firstLine(containing: "knowledge is stale")
+            try await mirror.process.firstLine(containing: Proxy.stale)
             #expect(try mirror.state().reconnects == 0, "the learner is not taken for a member")
             try await member.start()
             let back = ContinuousClock.now

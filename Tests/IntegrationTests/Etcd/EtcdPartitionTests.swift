@@ -47,10 +47,10 @@ struct EtcdPartitionTests {
     private func allMembersAreOutOfReach(_ scene: EtcdScene) async throws {
         let cluster = scene.cluster
         try await waitFor("nobody to be stale") {
-            let counts = [EtcdScene.stale, EtcdScene.fresh].map { scene.proxy.count(of: $0) }
+            let counts = [Proxy.stale, Proxy.fresh].map { scene.proxy.count(of: $0) }
             return try counts[0] == counts[1] && !scene.mirror.state().isStale
         }
-        let count = scene.proxy.count(of: EtcdScene.stale)
+        let count = scene.proxy.count(of: Proxy.stale)
         let start = ContinuousClock.now
         try await cluster.blackhole(cluster.members)
         try await write("black-hole", by: cluster.members[0])
@@ -60,7 +60,7 @@ struct EtcdPartitionTests {
         }
         // Once each endpoint had its 2 s to answer.
         try await eventually("F5: stale knowledge said", within: .seconds(15 + 6), since: start) {
-            scene.proxy.count(of: EtcdScene.stale) == count + 1
+            scene.proxy.count(of: Proxy.stale) == count + 1
         }
         try await cluster.heal()
         let healed = ContinuousClock.now
@@ -68,7 +68,7 @@ struct EtcdPartitionTests {
         try await scene.mirror.converges(
             "F5: reachable again", with: cluster.members[0], within: .seconds(7), since: healed)
         try await eventually("F5: fresh knowledge said", within: .seconds(7), since: healed) {
-            scene.proxy.count(of: EtcdScene.fresh) == count + 1
+            scene.proxy.count(of: Proxy.fresh) == count + 1
         }
     }
 

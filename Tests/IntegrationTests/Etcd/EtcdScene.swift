@@ -7,8 +7,6 @@ import TestSupport
 /// A proxy, an instance that a registrator keeps and one put by hand, and a mirror: who is there when a fault comes.
 struct EtcdScene: Sendable {
     static let prefix = "/services/"
-    static let stale = Proxy.stale
-    static let fresh = Proxy.fresh
 
     let cluster: EtcdCluster
     let proxy: Proxy
